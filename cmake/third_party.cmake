@@ -1,0 +1,28 @@
+# Libraries from Debian 12, wrapped as targets so that rooms name what they use.
+# A new one needs an ADR (docs/adr/) and one room that wraps it.
+
+find_package(Threads REQUIRED)
+find_package(Protobuf 3.21 REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(ZLIB 1.2 REQUIRED)
+find_package(SQLite3 3.40 REQUIRED)
+find_package(CURL 7.88 REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_library(LIBYAML yaml REQUIRED)
+
+if(CAUDAL_TESTS)
+  find_package(GTest 1.12 REQUIRED)
+endif()
+
+# Boost.JSON and Beast are compiled once, in base/json_impl.cc and http/beast_impl.cc.
+add_library(boost_json INTERFACE)
+target_link_libraries(boost_json INTERFACE Boost::headers)
+
+add_library(boost_beast INTERFACE)
+target_compile_definitions(boost_beast INTERFACE BOOST_ASIO_SEPARATE_COMPILATION
+                                                 BOOST_BEAST_SEPARATE_COMPILATION)
+target_link_libraries(boost_beast INTERFACE Boost::headers Threads::Threads)
+
+# google/api and google/rpc .proto files ship with Debian's grpc-gateway package.
+find_path(GOOGLEAPIS_DIR google/api/annotations.proto REQUIRED
+  HINTS /usr/share/gocode/src/github.com/grpc-ecosystem/grpc-gateway/third_party/googleapis)

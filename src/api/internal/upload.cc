@@ -1,0 +1,132 @@
+#include "api/internal/upload.h"
+
+#include <string>
+#include <utility>
+
+#include "api/internal/bind.h"
+#include "api/internal/errors.h"
+#include "http/multipart.h"
+#include "wire/json.h"
+
+namespace caudal::api::internal {
+namespace {
+
+constexpr size_t kMaxPackageBytes = 32 << 20;
+constexpr std::string_view kFileField = "uploadfile";
+
+base::Status CheckFile(const std::string& name, const std::string& content) {
+  if (content.size() > kMaxPackageBytes) {
+    return base::InvalidArgument("file '" + name + "' has " + std::to_string(content.size()) +
+                                 " bytes; a package may have at most " +
+                                 std::to_string(kMaxPackageBytes));
+  }
+  for (const std::string_view ending : {".yaml", ".yml", ".json"}) {
+    if (name.ends_with(ending)) return {};
+  }
+  const bool is_zip = content.size() > 2 && content.starts_with("PK");
+  const bool is_gzip = content.size() > 2 && content.starts_with("\x1f\x8b");
+  if (is_zip || is_gzip) {
+    return base::InvalidArgument(
+        "file '" + name + "' is a " + (is_zip ? "zip" : "tar.gz") +
+        " archive, which is not supported yet; upload the YAML file in it");
+  }
+  return base::InvalidArgument(
+      "file '" + name + "' is no pipeline package; its name must end in .yaml, .yml or .json");
+}
+
+// The last segment: some clients send the whole path.
+std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+base::Status ReadFile(const http::Request& request, service::Upload* upload) {
+  CAUDAL_ASSIGN(std::vector<http::FormPart> parts,
+                http::ParseMultipart(request.Header("content-type"), request.body));
+  for (http::FormPart& part : parts) {
+    if (part.name != kFileField || part.filename.empty()) continue;
+    upload->file_name = BaseName(part.filename);
+    upload->content = std::move(part.content);
+    if (!IsUtf8(upload->file_name)) return base::InvalidArgument("the file's name is not UTF-8");
+    return CheckFile(upload->file_name, upload->content);
+  }
+  return base::InvalidArgument("the form has no file in field 'uploadfile'");
+}
+
+base::Status ReadQuery(const http::Request& request, service::Upload* upload) {
+  const std::pair<std::string_view, std::string*> fields[] = {
+      {"name", &upload->name},
+      {"display_name", &upload->display_name},
+      {"description", &upload->description},
+      {"namespace", &upload->name_space},
+      {"tags", &upload->tags_json},
+      {"code_source_url", &upload->code_source_url},
+      {"pipelineid", &upload->pipeline_id},
+  };
+  auto pairs = http::ParseQuery(request.query);
+  if (!pairs) return base::InvalidArgument("the query string has a broken % escape");
+  for (auto& [key, value] : *pairs) {
+    for (const auto& [name, field] : fields) {
+      if (key != name || !field->empty()) continue;
+      if (!IsUtf8(value))
+        return base::InvalidArgument("query parameter '" + key + "' is not UTF-8");
+      *field = value;
+    }
+  }
+  return {};
+}
+
+base::Status Read(const http::Request& request, service::Upload* upload) {
+  CAUDAL_TRY(ReadFile(request, upload));
+  return ReadQuery(request, upload);
+}
+
+// The upload endpoints answer 400 where an rpc would say 403, 404 or 401.
+int UploadStatus(base::Code code) {
+  switch (code) {
+    case base::Code::kInvalidArgument:
+    case base::Code::kNotFound:
+    case base::Code::kPermissionDenied:
+    case base::Code::kUnauthenticated:
+      return 400;
+    case base::Code::kAlreadyExists:
+      return 409;
+    default:
+      return 500;
+  }
+}
+
+http::Response Failure(const base::Status& status, std::string_view doing) {
+  return PlainError(UploadStatus(status.code()), status.message(),
+                    std::string(doing) + ": " + status.ToString());
+}
+
+template <typename Message>
+http::Response Finish(const base::Result<Message>& result, std::string_view doing) {
+  if (!result.ok()) return Failure(result.status(), doing);
+  http::Response response;
+  response.body = wire::ToJson(*result, wire::FieldNames::kSnakeCase);
+  return response;
+}
+
+}  // namespace
+
+http::Response UploadPipeline(const Backend& backend, const service::Caller& caller,
+                              const http::Request& request) {
+  constexpr std::string_view kDoing = "uploading a pipeline";
+  service::Upload upload;
+  const base::Status read = Read(request, &upload);
+  if (!read.ok()) return Failure(read, kDoing);
+  return Finish(backend.upload_pipeline(caller, upload), kDoing);
+}
+
+http::Response UploadPipelineVersion(const Backend& backend, const service::Caller& caller,
+                                     const http::Request& request) {
+  constexpr std::string_view kDoing = "uploading a pipeline version";
+  service::Upload upload;
+  base::Status read = Read(request, &upload);
+  if (read.ok() && upload.pipeline_id.empty()) {
+    read = base::InvalidArgument("no pipeline is named; give its id as ?pipelineid=");
+  }
+  if (!read.ok()) return Failure(read, kDoing);
+  return Finish(backend.upload_pipeline_version(caller, upload), kDoing);
+}
+
+}  // namespace caudal::api::internal

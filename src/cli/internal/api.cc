@@ -1,0 +1,150 @@
+#include "cli/internal/api.h"
+
+#include <boost/json.hpp>
+
+#include "wire/json.h"
+
+namespace caudal::cli {
+namespace {
+
+constexpr char kV2[] = "/apis/v2beta1";
+constexpr char kOwn[] = "/apis/caudal/v1";
+
+base::Code CodeOfHttp(int status) {
+  switch (status) {
+    case 400:
+      return base::Code::kInvalidArgument;
+    case 401:
+      return base::Code::kUnauthenticated;
+    case 403:
+      return base::Code::kPermissionDenied;
+    case 404:
+      return base::Code::kNotFound;
+    case 409:
+      return base::Code::kAlreadyExists;
+    case 429:
+      return base::Code::kResourceExhausted;
+    case 503:
+      return base::Code::kUnavailable;
+    default:
+      return base::Code::kInternal;
+  }
+}
+
+// The server's words from an error body, or the bare status when it is none of ours.
+base::Status ErrorOf(const http::ClientResponse& response) {
+  boost::system::error_code error;
+  const boost::json::value json = boost::json::parse(response.body, error);
+  if (!error && json.is_object()) {
+    const boost::json::value* code = json.get_object().if_contains("code");
+    const boost::json::value* message = json.get_object().if_contains("message");
+    if (code != nullptr && code->is_int64() && code->get_int64() > 0 && code->get_int64() <= 16 &&
+        message != nullptr && message->is_string()) {
+      return {static_cast<base::Code>(code->get_int64()), std::string(message->get_string())};
+    }
+  }
+  return {CodeOfHttp(response.status),
+          "the server answered HTTP " + std::to_string(response.status)};
+}
+
+}  // namespace
+
+base::Status Api::Call(std::string_view method, const std::string& target, const std::string& body,
+                       google::protobuf::Message* reply) {
+  CAUDAL_ASSIGN(const http::ClientResponse response, client_.Send(method, target, body));
+  if (response.status < 200 || response.status > 299) return ErrorOf(response);
+  if (reply == nullptr) return base::OkStatus();
+  // A newer server may say more than we know.
+  base::Status read = wire::FromJsonText(response.body, reply, wire::UnknownFields::kIgnore);
+  if (!read.ok()) return std::move(read).WithCode(base::Code::kInternal).With("server's answer");
+  return read;
+}
+
+base::Status Api::CheckHealth() { return Call("GET", std::string(kV2) + "/healthz", "", nullptr); }
+
+base::Result<v2beta1::Run> Api::CreateRun(const v2beta1::Run& run) {
+  v2beta1::Run created;
+  CAUDAL_TRY(Call("POST", std::string(kV2) + "/runs",
+                  wire::ToJson(run, wire::FieldNames::kSnakeCase), &created));
+  return created;
+}
+
+base::Result<v1::RunReport> Api::GetReport(const std::string& run_id, int wait_millis,
+                                           int64_t after_sequence) {
+  v1::RunReport report;
+  CAUDAL_TRY(Call("GET",
+                  std::string(kOwn) + "/runs/" + UrlEncode(run_id) +
+                      "?wait_millis=" + std::to_string(wait_millis) +
+                      "&after_sequence=" + std::to_string(after_sequence),
+                  "", &report));
+  return report;
+}
+
+base::Status Api::CancelRun(const std::string& run_id, bool now) {
+  return Call(
+      "POST",
+      std::string(kOwn) + "/runs/" + UrlEncode(run_id) + ":cancel" + (now ? "?now=true" : ""), "",
+      nullptr);
+}
+
+base::Result<v2beta1::ListRunsResponse> Api::ListNewestRuns(int count) {
+  v2beta1::ListRunsResponse runs;
+  CAUDAL_TRY(Call(
+      "GET",
+      std::string(kV2) + "/runs?page_size=" + std::to_string(count) + "&sort_by=created_at%20desc",
+      "", &runs));
+  return runs;
+}
+
+base::Result<std::string> Api::ResolveExperiment(const std::string& name) {
+  std::string token;
+  do {
+    v2beta1::ListExperimentsResponse page;
+    CAUDAL_TRY(Call("GET",
+                    std::string(kV2) + "/experiments?page_size=200" +
+                        (token.empty() ? "" : "&page_token=" + UrlEncode(token)),
+                    "", &page));
+    for (const v2beta1::Experiment& experiment : page.experiments()) {
+      if (experiment.display_name() == name) return experiment.experiment_id();
+    }
+    token = page.next_page_token();
+  } while (!token.empty());
+  v2beta1::Experiment wanted;
+  wanted.set_display_name(name);
+  v2beta1::Experiment created;
+  CAUDAL_TRY(Call("POST", std::string(kV2) + "/experiments",
+                  wire::ToJson(wanted, wire::FieldNames::kSnakeCase), &created));
+  return created.experiment_id();
+}
+
+base::Result<std::string> Api::GetTaskLog(const std::string& run_id, const std::string& task_id) {
+  const std::string url = LogUrl(run_id, task_id);
+  CAUDAL_ASSIGN(http::ClientResponse response, client_.Send("GET", url.substr(url_.size())));
+  if (response.status != 200) return ErrorOf(response);
+  return std::move(response.body);
+}
+
+std::string Api::LogUrl(const std::string& run_id, const std::string& task_id) const {
+  return url_ + "/apis/v1alpha1/runs/" + UrlEncode(run_id) + "/nodes/" + UrlEncode(task_id) +
+         "/log";
+}
+
+std::string UrlEncode(std::string_view text) {
+  constexpr char kHex[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.' || c == '~';
+    if (plain) {
+      encoded += c;
+    } else {
+      encoded += '%';
+      encoded += kHex[byte >> 4];
+      encoded += kHex[byte & 15];
+    }
+  }
+  return encoded;
+}
+
+}  // namespace caudal::cli

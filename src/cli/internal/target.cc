@@ -1,0 +1,116 @@
+#include "cli/internal/target.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
+#include "cli/internal/api.h"
+#include "cli/internal/background.h"
+#include "cli/internal/owner.h"
+
+namespace caudal::cli {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// A server that has taken the directory answers within this time, however long its recovery.
+constexpr milliseconds kOwnerDeadline{60'000};
+
+bool WasGiven(const std::vector<std::string>& words, const std::string& flag,
+              const std::string& value) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == flag + "=" + value) return true;
+    if (words[i] == flag && i + 1 < words.size() && words[i + 1] == value) return true;
+  }
+  return false;
+}
+
+base::Status CheckFlags(const Owner& owner, const TargetOptions& options,
+                        const std::string& data_dir) {
+  for (const auto& [flag, value] : options.server_flags) {
+    if (WasGiven(owner.command_line, flag, value)) continue;
+    return base::FailedPrecondition("the server that runs (pid " + std::to_string(owner.pid) +
+                                    ") was started without " + flag + " " + value +
+                                    ": stop it first, caudal server stop --data-dir " + data_dir);
+  }
+  return base::OkStatus();
+}
+
+base::Result<Target> UseOwner(const Owner& owner, const TargetOptions& options,
+                              const std::string& data_dir) {
+  if (options.foreground) {
+    return base::FailedPrecondition("--foreground: data directory '" + data_dir +
+                                    "' has a server already (pid " + std::to_string(owner.pid) +
+                                    "): stop it first, caudal server stop --data-dir " + data_dir);
+  }
+  CAUDAL_TRY(CheckFlags(owner, options, data_dir));
+  return Target{"http://" + owner.http, data_dir, 0};
+}
+
+base::Result<Target> UseAddress(const std::string& given) {
+  CAUDAL_ASSIGN(const std::string url, NormalizeUrl(given));
+  const base::Status healthy = Api(url).CheckHealth();
+  if (!healthy.ok()) {
+    return base::Unavailable("no server answers at " + url + ": " + healthy.message());
+  }
+  return Target{url, "", 0};
+}
+
+base::Result<Target> Start(const TargetOptions& options, const std::string& data_dir) {
+  StartOptions start;
+  start.data_dir = data_dir;
+  start.lifetime = options.foreground ? Lifetime::kOurs : Lifetime::kBackground;
+  for (const auto& [flag, value] : options.server_flags) {
+    start.flags.push_back(flag);
+    start.flags.push_back(value);
+  }
+  CAUDAL_ASSIGN(const StartedServer started, StartServer(start));
+  return Target{"http://" + started.http, data_dir, options.foreground ? started.pid : 0};
+}
+
+base::Result<Target> UseDataDir(const TargetOptions& options, const std::string& data_dir) {
+  const auto deadline = steady_clock::now() + kOwnerDeadline;
+  while (steady_clock::now() < deadline) {
+    const auto owner = FindOwner(data_dir);
+    if (!owner) {
+      auto started = Start(options, data_dir);
+      if (started.ok() || started.status().code() != base::Code::kAborted) return started;
+    } else if (!owner->http.empty() && Api("http://" + owner->http).CheckHealth().ok()) {
+      return UseOwner(*owner, options, data_dir);
+    }
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return base::Unavailable("the server of '" + data_dir + "' does not answer, see " + data_dir +
+                           "/server.log");
+}
+
+}  // namespace
+
+base::Result<Target> FindTarget(const TargetOptions& options) {
+  if (!options.server.empty()) return UseAddress(options.server);
+  const char* variable = std::getenv("CAUDAL_SERVER");
+  const bool local = !options.data_dir.empty() || options.foreground;
+  if (!local && variable != nullptr && *variable != '\0') return UseAddress(variable);
+  CAUDAL_ASSIGN(const std::string data_dir, ResolveDataDir(options.data_dir));
+  return UseDataDir(options, data_dir);
+}
+
+base::Result<Target> FindTargetAgain(const Target& target, const TargetOptions& options) {
+  if (target.data_dir.empty()) return UseAddress(target.url);
+  return UseDataDir(options, target.data_dir);
+}
+
+base::Result<std::string> NormalizeUrl(const std::string& given) {
+  std::string url = given.find("://") == std::string::npos ? "http://" + given : given;
+  while (!url.empty() && url.back() == '/') url.pop_back();
+  const bool known = url.rfind("http://", 0) == 0 || url.rfind("https://", 0) == 0;
+  if (!known || url.find("://") + 3 >= url.size()) {
+    return base::InvalidArgument("server address \"" + given +
+                                 "\" is no URL: write http://127.0.0.1:8888");
+  }
+  return url;
+}
+
+}  // namespace caudal::cli

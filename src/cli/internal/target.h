@@ -1,0 +1,39 @@
+#pragma once
+
+/// Which server a verb speaks to, starting one where none runs.
+
+#include <sys/types.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+
+namespace caudal::cli {
+
+struct TargetOptions {
+  std::string server;    ///< --server; empty: CAUDAL_SERVER, else the data directory's
+  std::string data_dir;  ///< --data-dir; empty: the default
+  bool foreground = false;
+  /// What a server that we start is started with, and what one that runs must have been.
+  std::vector<std::pair<std::string, std::string>> server_flags;
+};
+
+struct Target {
+  std::string url;
+  std::string data_dir;  ///< empty for a server given by address
+  pid_t ours = 0;        ///< a server to be stopped when we are done
+};
+
+/// Errors: kUnavailable when there is no server and none could be started; kFailedPrecondition when
+/// the one there is was started otherwise; kInvalidArgument for a wrong address or directory.
+base::Result<Target> FindTarget(const TargetOptions& options);
+
+/// Finds the server of the target's data directory again after it stopped answering.
+base::Result<Target> FindTargetAgain(const Target& target, const TargetOptions& options);
+
+/// "http://host:port" of an address as users write it. Errors: kInvalidArgument.
+base::Result<std::string> NormalizeUrl(const std::string& given);
+
+}  // namespace caudal::cli

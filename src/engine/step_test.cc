@@ -1,0 +1,222 @@
+// Engine behaviour as data: tests/conformance/engine/<case>/ holds a pipeline (pipeline.yaml, or
+// one line for the test builder in tasks.txt), script.txt (what happens) and want.trace.txt (what
+// follows). CAUDAL_UPDATE_GOLDENS=1 rewrites the traces.
+//
+// Script lines: create [name=json …] | start TASK | succeed TASK [output=json …] | fail TASK TEXT |
+// lose TASK | killed TASK | stale TASK | terminate | terminate now | inputs TASK
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/file.h"
+#include "engine/attempt.h"
+#include "engine/step.h"
+#include "engine/testing/pipelines.h"
+#include "model/task.h"
+#include "wire/json.h"
+
+namespace caudal::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kCases = "tests/conformance/engine";
+
+std::shared_ptr<const spec::Plan> LoadPlan(const fs::path& dir) {
+  if (fs::exists(dir / "tasks.txt")) return PipelinePlan(*base::ReadFile(dir / "tasks.txt"));
+  auto package = spec::LoadPackage(*base::ReadFile(dir / "pipeline.yaml"));
+  CAUDAL_CHECK(package.ok(), package.status().message());
+  auto plan = spec::MakePlan(*std::move(package));
+  CAUDAL_CHECK(plan.ok(), plan.status().message());
+  return *plan;
+}
+
+/// Plays a script and writes down what follows.
+class Player {
+ public:
+  explicit Player(std::shared_ptr<const spec::Plan> plan) : state_(std::move(plan)) {}
+
+  std::string Play(const std::string& script) {
+    std::istringstream lines(script);
+    std::string line;
+    while (std::getline(lines, line)) {
+      if (line.empty() || line[0] == '#') continue;
+      trace_ << "> " << line << "\n";
+      Do(line);
+    }
+    return trace_.str();
+  }
+
+ private:
+  void Do(const std::string& line) {
+    std::istringstream words(line);
+    std::string verb;
+    std::string subject;
+    words >> verb >> subject;
+    if (verb == "inputs") return ShowInputs(subject);
+    v1::Event event;
+    event.set_at(++now_ * 1'000'000);
+    event.set_first_key(next_key_);
+    event.set_salt("salt" + std::to_string(now_));
+    if (verb == "create") {
+      FillCreate(line.substr(6), event.mutable_run_created()->mutable_info());
+    } else if (verb == "terminate") {
+      event.mutable_terminate_requested()->set_by("ann");
+      event.mutable_terminate_requested()->set_now(subject == "now");
+    } else if (verb == "start") {
+      event.mutable_attempt_started()->set_task(Find(subject));
+      event.mutable_attempt_started()->set_attempt_key(state_.task(Find(subject)).live_attempt());
+    } else {
+      std::string rest;
+      std::getline(words >> std::ws, rest);
+      FillOutcome(verb, subject, rest, event.mutable_attempt_finished());
+    }
+    Step(event);
+  }
+
+  void FillCreate(const std::string& values, v1::RunInfo* info) {
+    info->set_run_id("3f0e3c1e-1d1f-4a53-8a0f-0d9b7b8d6a11");
+    info->set_display_name("my run");
+    info->set_pipeline_name("p");
+    info->set_resource_name("p-abcde");
+    info->set_pipeline_root("minio://bucket/root/?endpoint=x");
+    info->set_created_at(1'767'322'800'000'000);
+    info->set_scheduled_at(info->created_at());
+    ReadValues(values, info->mutable_parameters());
+  }
+
+  void FillOutcome(const std::string& verb, const std::string& task, const std::string& rest,
+                   v1::Event::AttemptFinished* finished) {
+    const v1::Task& of = state_.task(Find(task));
+    finished->set_task(of.index());
+    v1::AttemptOutcome& outcome = *finished->mutable_outcome();
+    outcome.set_attempt_key(of.live_attempt());
+    outcome.set_token(verb == "stale" ? "of another attempt" : of.live_token());
+    outcome.set_error(rest);
+    if (verb == "succeed" || verb == "stale") {
+      outcome.set_result(v1::AttemptOutcome::SUCCEEDED);
+      outcome.clear_error();
+      ReadValues(rest, outcome.mutable_parameters());
+    } else if (verb == "fail") {
+      outcome.set_result(v1::AttemptOutcome::FAILED);
+      outcome.set_error_code("EXIT");
+    } else {
+      CAUDAL_CHECK(verb == "lose" || verb == "killed", "unknown verb " + verb);
+      outcome.set_result(verb == "lose" ? v1::AttemptOutcome::LOST : v1::AttemptOutcome::KILLED);
+    }
+  }
+
+  // "a=1 b={"x":2}": values hold no blanks.
+  static void ReadValues(const std::string& text,
+                         google::protobuf::Map<std::string, google::protobuf::Value>* values) {
+    std::istringstream words(text);
+    std::string word;
+    while (words >> word) {
+      const size_t equals = word.find('=');
+      const auto read =
+          wire::FromJsonText(word.substr(equals + 1), &(*values)[word.substr(0, equals)]);
+      CAUDAL_CHECK(read.ok(), read.message());
+    }
+  }
+
+  void Step(const v1::Event& event) {
+    const auto delta = engine::Step(state_, event);
+    if (!delta.ok()) {
+      trace_ << "  refused: " << delta.status().message() << "\n";
+      return;
+    }
+    if (IsEmpty(*delta)) trace_ << "  nothing\n";
+    next_key_ += delta->keys_used();
+    Apply(state_, event, *delta);
+    for (const v1::Task& task : delta->tasks()) {
+      if (!task.has_state() && !task.has_reason()) continue;
+      const v1::Task& now = state_.task(task.index());
+      trace_ << "  " << Name(task.index()) << " " << model::StateName(now.state());
+      if (!now.reason().empty()) trace_ << "  " << now.reason();
+      trace_ << "\n";
+    }
+    for (const v1::Command& command : delta->commands()) Show(command);
+    if (delta->run().has_phase()) {
+      trace_ << "  run " << v1::RunPhase_Name(delta->run().phase()).substr(4);
+      if (!state_.run().error().empty()) trace_ << "  " << state_.run().error();
+      trace_ << "\n";
+      if (model::IsFinal(delta->run().phase())) ShowOutputs();
+    }
+  }
+
+  void Show(const v1::Command& command) {
+    if (command.has_launch()) {
+      trace_ << "  launch " << PathOf(state_, command.launch().task()) << "#"
+             << command.launch().attempt_number() << "\n";
+      const auto spec = MakeAttemptSpec(state_, command.launch());
+      if (!spec.ok()) trace_ << "  no spec: " << spec.status().message() << "\n";
+    } else {
+      trace_ << "  kill " << PathOf(state_, command.kill().task())
+             << (command.kill().now() ? " now" : "") << "\n";
+    }
+  }
+
+  void ShowInputs(const std::string& task) {
+    const std::map<std::string, google::protobuf::Value> sorted(
+        state_.task(Find(task)).parameters().begin(), state_.task(Find(task)).parameters().end());
+    for (const auto& [name, value] : sorted) {
+      trace_ << "  " << name << "=" << wire::ValueToGoJson(value) << "\n";
+    }
+  }
+
+  void ShowOutputs() {
+    const std::map<std::string, google::protobuf::Value> sorted(
+        state_.task(0).output_parameters().begin(), state_.task(0).output_parameters().end());
+    for (const auto& [name, value] : sorted) {
+      trace_ << "  output " << name << "=" << wire::ValueToGoJson(value) << "\n";
+    }
+  }
+
+  std::string Name(int index) const { return index == 0 ? "(root)" : PathOf(state_, index); }
+
+  int Find(const std::string& path) const {
+    for (int i = 0; i < state_.task_count(); ++i) {
+      if (PathOf(state_, i) == path) return i;
+    }
+    CAUDAL_CHECK(false, "no task " + path);
+  }
+
+  State state_;
+  std::ostringstream trace_;
+  int64_t now_ = 0;
+  int64_t next_key_ = 100;
+};
+
+class EngineCase : public testing::Test {
+ public:
+  explicit EngineCase(fs::path dir) : dir_(std::move(dir)) {}
+  void TestBody() override {
+    const std::string trace = Player(LoadPlan(dir_)).Play(*base::ReadFile(dir_ / "script.txt"));
+    if (std::getenv("CAUDAL_UPDATE_GOLDENS") != nullptr) {
+      std::ofstream(dir_ / "want.trace.txt") << trace;
+      return;
+    }
+    EXPECT_EQ(trace, *base::ReadFile(dir_ / "want.trace.txt"));
+  }
+
+ private:
+  fs::path dir_;
+};
+
+const bool kRegistered = [] {
+  for (const auto& entry : fs::directory_iterator(kCases)) {
+    const fs::path dir = entry.path();
+    testing::RegisterTest("Engine", dir.filename().c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                          [dir]() -> testing::Test* { return new EngineCase(dir); });
+  }
+  return true;
+}();
+
+TEST(EngineCases, AreFound) { EXPECT_TRUE(kRegistered); }
+
+}  // namespace
+}  // namespace caudal::engine

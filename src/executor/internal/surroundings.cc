@@ -1,0 +1,186 @@
+#include "executor/internal/surroundings.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <set>
+#include <string_view>
+
+#include "base/file.h"
+#include "base/log.h"
+
+namespace caudal::executor::internal {
+namespace {
+
+constexpr std::array kStandardPath = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+                                      "/usr/bin",        "/sbin",          "/bin"};
+
+constexpr std::array<std::string_view, 14> kPassedOn = {
+    "TZ",           "http_proxy",         "HTTP_PROXY",     "https_proxy",  "HTTPS_PROXY",
+    "no_proxy",     "NO_PROXY",           "all_proxy",      "ALL_PROXY",    "SSL_CERT_FILE",
+    "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"};
+
+std::string FindInStandardPath(const std::string& program) {
+  for (const char* directory : kStandardPath) {
+    const std::string path = std::string(directory) + "/" + program;
+    if (access(path.c_str(), X_OK) == 0) return path;
+  }
+  return "";
+}
+
+bool IsUnder(const std::string& path, const std::string& directory) {
+  return path == directory || (path.size() > directory.size() && path[directory.size()] == '/' &&
+                               path.compare(0, directory.size(), directory) == 0);
+}
+
+// Service accounts live in "/", "/usr/sbin", "/dev": hiding those would leave steps nothing.
+bool LooksLikeHome(const std::string& path) {
+  constexpr std::array kNeeded = {"/usr", "/bin", "/sbin", "/lib", "/etc", "/dev", "/proc"};
+  return path.size() > 1 && path[0] == '/' &&
+         std::none_of(kNeeded.begin(), kNeeded.end(),
+                      [&](const char* needed) { return IsUnder(path, needed); });
+}
+
+v1::Mount MakeMount(v1::Mount::Kind kind, const std::string& path, bool writable) {
+  v1::Mount mount;
+  mount.set_kind(kind);
+  mount.set_source(path);
+  mount.set_target(path);
+  mount.set_writable(writable);
+  return mount;
+}
+
+}  // namespace
+
+v1::StepSpec Surroundings::MakeStep(const v1::AttemptSpec& spec, const launcher::View& view,
+                                    const StepPython& python, const WorkFiles& files) const {
+  v1::StepSpec step;
+  step.set_version(1);
+  step.set_attempt_key(spec.attempt_key());
+  step.mutable_argv()->Add(view.argv.begin(), view.argv.end());
+  for (const auto& [name, value] : MakeEnv(spec, view, python)) step.add_env(name + "=" + value);
+  step.set_working_directory(view.working_directory);
+  step.set_sandbox(view.sandbox);
+  if (view.sandbox) {
+    step.mutable_mounts()->Add(view.mounts.begin(), view.mounts.end());
+    AddMounts(python, &step);
+    step.mutable_hidden()->Add(hidden.begin(), hidden.end());
+  }
+  step.set_log_path(data_dir + "/" + spec.log_path());
+  step.set_exit_path(files.ExitPath(spec.attempt_key()));
+  step.set_log_limit_bytes(log_limit_bytes);
+  step.set_memory_limit_bytes(spec.resources().memory_limit_bytes());
+  step.set_kill_grace_millis(kill_grace_millis);
+  return step;
+}
+
+// Later entries win: the machine's, the protocol's, the component's own.
+std::map<std::string, std::string> Surroundings::MakeEnv(const v1::AttemptSpec& spec,
+                                                         const launcher::View& view,
+                                                         const StepPython& python) const {
+  std::map<std::string, std::string> env = passed_on;
+  env["LANG"] = "C.UTF-8";
+  env["PYTHONUNBUFFERED"] = "1";  // a log that is read live needs lines as they are printed
+  std::string path;
+  if (python.environment) {
+    path += python.environment->path + "/bin:";
+    env["VIRTUAL_ENV"] = python.environment->path;
+    // A venv made inside the step sees these packages, too.
+    env["PYTHONPATH"] = python.environment->site_packages;
+  } else if (python.interpreter && python.interpreter->prefix != "/usr") {
+    path += python.interpreter->prefix + "/bin:";
+  }
+  if (!shims_dir.empty()) path += shims_dir + ":";
+  for (const char* directory : kStandardPath) path += std::string(directory) + ":";
+  path.pop_back();
+  env["PATH"] = path;
+  for (const auto& [name, value] : view.env) env[name] = value;
+  for (const auto& variable : spec.container().env()) env[variable.name()] = variable.value();
+  return env;
+}
+
+void Surroundings::AddMounts(const StepPython& python, v1::StepSpec* step) const {
+  if (python.interpreter && IsHidden(python.interpreter->prefix)) {
+    *step->add_mounts() = MakeMount(v1::Mount::BIND, python.interpreter->prefix, false);
+  }
+  if (python.environment) {
+    *step->add_mounts() = MakeMount(v1::Mount::OVERLAY, python.environment->path, true);
+  }
+  if (!shims_dir.empty()) *step->add_mounts() = MakeMount(v1::Mount::BIND, shims_dir, false);
+  step->mutable_mounts()->Add(mounts.begin(), mounts.end());
+}
+
+bool Surroundings::IsHidden(const std::string& path) const {
+  return std::any_of(hidden.begin(), hidden.end(),
+                     [&](const std::string& directory) { return IsUnder(path, directory); });
+}
+
+base::Result<v1::Mount> ParseMount(const std::string& text) {
+  v1::Mount mount;
+  std::string rest = text;
+  if (rest.size() > 3 && rest.compare(rest.size() - 3, 3, ":rw") == 0) {
+    mount.set_writable(true);
+    rest.resize(rest.size() - 3);
+  }
+  const size_t colon = rest.find(':');
+  mount.set_source(rest.substr(0, colon));
+  mount.set_target(colon == std::string::npos ? mount.source() : rest.substr(colon + 1));
+  if (mount.source().empty() || mount.source()[0] != '/' || mount.target().empty() ||
+      mount.target()[0] != '/') {
+    return base::InvalidArgument("mount \"" + text +
+                                 "\": paths must be absolute, as in /data:/data:rw");
+  }
+  if (!base::PathExists(mount.source())) {
+    return base::InvalidArgument("mount \"" + text + "\": '" + mount.source() +
+                                 "' does not exist on this machine");
+  }
+  return mount;
+}
+
+std::map<std::string, std::string> VariablesToPassOn(const char* const* environment) {
+  std::map<std::string, std::string> variables;
+  for (; environment != nullptr && *environment != nullptr; ++environment) {
+    const std::string_view entry = *environment;
+    const size_t equals = entry.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view name = entry.substr(0, equals);
+    const bool wanted = name.substr(0, 4) == "PIP_" ||
+                        std::find(kPassedOn.begin(), kPassedOn.end(), name) != kPassedOn.end();
+    if (wanted) variables.emplace(name, entry.substr(equals + 1));
+  }
+  return variables;
+}
+
+std::vector<std::string> HiddenDirs(const std::string& data_dir) {
+  std::set<std::string> directories = {data_dir, "/home", "/root"};
+  const char* home = std::getenv("HOME");
+  if (home != nullptr && LooksLikeHome(home)) directories.insert(home);
+  const passwd* user = getpwuid(getuid());
+  if (user != nullptr && LooksLikeHome(user->pw_dir)) directories.insert(user->pw_dir);
+  std::vector<std::string> existing;
+  for (const std::string& directory : directories) {
+    if (base::PathExists(directory)) existing.push_back(directory);
+  }
+  return existing;
+}
+
+std::string MakeShims(const std::string& data_dir) {
+  if (!FindInStandardPath("python").empty()) return "";
+  const std::string python3 = FindInStandardPath("python3");
+  if (python3.empty()) return "";
+  const std::string directory = data_dir + "/envs/shims";
+  const base::Status made = base::MakeDirs(directory, 0755);
+  const std::string link = directory + "/python";
+  const bool linked =
+      made.ok() && (unlink(link.c_str()), symlink(python3.c_str(), link.c_str()) == 0);
+  if (!linked) {
+    base::LogWarning("no 'python' for steps: cannot make " + link);
+    return "";
+  }
+  return directory;
+}
+
+}  // namespace caudal::executor::internal

@@ -1,0 +1,161 @@
+#pragma once
+
+/// Owns the runs: takes events, asks the engine what follows, commits it, then carries it out.
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "caudal/v1/engine.pb.h"
+#include "engine/state.h"
+#include "executor/executor.h"
+#include "spec/plan.h"
+#include "store/run_log.h"
+#include "store/store.h"
+
+namespace caudal::orchestrator {
+
+/// A run to be created: its row without key, its plan, and the facts of its first event.
+struct NewRun {
+  store::Run row;
+  std::shared_ptr<const spec::Plan> plan;
+  v1::RunInfo info;
+};
+
+/// One loop for all runs of a data directory.
+///
+/// Each turn (`Pump`) takes everything in the mailbox, steps it, commits it in one transaction, and
+/// only then dispatches commands and answers callers: what was acknowledged is on disk. Memory
+/// holds the open runs only.
+///
+/// Thread-safety: the public functions from any thread, `Pump` from one thread at a time.
+/// Lifetime: store, executor and clock must outlive it. `Stop` before destruction.
+class Orchestrator final : public executor::Reporter {
+ public:
+  /// `random` gives fresh salt for events; tests pass a seeded one.
+  Orchestrator(store::Store& store, executor::Executor& executor, const base::Clock& clock,
+               std::function<std::string()> random);
+  ~Orchestrator() override;
+
+  /// Loads the open runs, lets the executor re-attach to their attempts (killing all others), and
+  /// dispatches again what was commanded and not done. Called once, first. Decides nothing anew.
+  base::Status Recover();
+
+  /// Runs the loop on a thread of its own until `Stop`.
+  void Start();
+  void Stop();
+
+  /// Commits the run and its first step. Blocks until it is on disk; needs the loop running.
+  /// Errors: kAlreadyExists for a taken run id, the store's.
+  base::Result<int64_t> CreateRun(NewRun run);
+  /// Asks for the end of a run. Blocks until that is on disk. Errors: kNotFound,
+  /// kFailedPrecondition when the run is final already.
+  base::Status Terminate(int64_t run_key, const std::string& by, bool now);
+  /// Ends what still runs at once and removes everything the store has of the run. Blocks until
+  /// that is on disk. Errors: kNotFound.
+  base::Status DeleteRun(int64_t run_key);
+  /// Waits until the run's sequence is greater than `after`, or it is not open any more, or
+  /// `timeout` has passed.
+  void WaitForChange(int64_t run_key, int64_t after, std::chrono::milliseconds timeout);
+
+  // The same without blocking; `done` is called by the turn that handled it.
+  void PostCreate(NewRun run, std::function<void(base::Result<int64_t>)> done);
+  void PostTerminate(int64_t run_key, std::string by, bool now,
+                     std::function<void(base::Status)> done);
+
+  void PostDelete(int64_t run_key, std::function<void(base::Status)> done);
+
+  // executor::Reporter
+  void Started(int64_t attempt_key, int64_t at_micros) override;
+  void Finished(const v1::AttemptOutcome& outcome) override;
+
+  /// One turn. Returns whether there was anything to do; an error when the commit failed, in which
+  /// case everything but creations waits for the next turn.
+  base::Result<bool> Pump();
+
+ private:
+  struct Create {
+    NewRun run;
+    std::function<void(base::Result<int64_t>)> done;
+  };
+  struct Terminating {
+    int64_t run_key;
+    std::string by;
+    bool now;
+    std::function<void(base::Status)> done;
+  };
+  struct Delete {
+    int64_t run_key;
+    std::function<void(base::Status)> done;
+  };
+  struct AttemptStarted {
+    int64_t attempt_key;
+    int64_t at;
+  };
+  struct AttemptFinished {
+    v1::AttemptOutcome outcome;
+  };
+  using Message = std::variant<Create, Terminating, Delete, AttemptStarted, AttemptFinished>;
+
+  struct OpenRun {
+    explicit OpenRun(engine::State s) : state(std::move(s)) {}
+    engine::State state;
+    int64_t seq = 0;
+  };
+  struct AttemptPlace {
+    int64_t run_key;
+    int task;
+  };
+  struct Turn;
+
+  void Post(Message message);
+  void Loop();
+  void Handle(Turn& turn, Create& create);
+  void Handle(Turn& turn, const Terminating& terminating);
+  void Handle(Turn& turn, const Delete& deletion);
+  void Handle(Turn& turn, const AttemptStarted& started);
+  void Handle(Turn& turn, const AttemptFinished& finished);
+  base::Status StepRun(Turn& turn, OpenRun& run, int64_t run_key, v1::Event event);
+  v1::Event MakeEvent() const;
+  base::Status Commit(Turn& turn);
+  void Settle(Turn& turn);
+  void Dispatch(int64_t run_key, const engine::State& state, const v1::Command& command);
+  void DropRun(int64_t run_key);
+  void NoteMissing(Turn& turn, const base::Status& why);
+  void RollBack(Turn& turn, std::vector<Message> messages, const base::Status& why);
+  base::Result<OpenRun*> Find(int64_t run_key);
+  base::Status Load(int64_t run_key);
+  void Publish(int64_t run_key, int64_t seq, bool is_open);
+
+  store::Store& store_;
+  executor::Executor& executor_;
+  const base::Clock& clock_;
+  std::function<std::string()> random_;
+
+  // The loop's own.
+  std::unordered_map<int64_t, std::unique_ptr<OpenRun>> runs_;  // by run key
+  std::unordered_map<int64_t, AttemptPlace> attempts_;          // live ones, by attempt key
+  int64_t next_key_ = 1;
+
+  std::mutex mailbox_mutex_;
+  std::condition_variable mailbox_filled_;
+  std::vector<Message> mailbox_;
+  bool is_stopping_ = false;
+  std::thread thread_;
+
+  std::mutex watch_mutex_;
+  std::condition_variable sequence_moved_;
+  std::unordered_map<int64_t, int64_t> sequences_;  // of open runs
+};
+
+}  // namespace caudal::orchestrator

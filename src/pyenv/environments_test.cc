@@ -1,0 +1,223 @@
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/file.h"
+#include "process/process.h"
+#include "pyenv/internal/build.h"
+#include "pyenv/internal/interpreter.h"
+#include "pyenv/pyenv.h"
+
+namespace caudal::pyenv {
+namespace {
+
+/// A wheel with a module `tiny` and a stand-in for the part of the SDK that knows the mount points.
+constexpr char kMakeWheel[] = R"(
+import sys, zipfile
+meta = 'tiny-1.0.dist-info/'
+files = {
+    'tiny.py': 'WORD = "hello"\n',
+    'kfp/__init__.py': '', 'kfp/dsl/__init__.py': '', 'kfp/dsl/types/__init__.py': '',
+    'kfp/dsl/types/artifact_types.py':
+        "_MINIO_LOCAL_MOUNT_PREFIX = '/minio/'\n_S3_LOCAL_MOUNT_PREFIX = '/s3/'\n"
+        "_GCS_LOCAL_MOUNT_PREFIX = '/gcs/'\n",
+    meta + 'METADATA': 'Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n',
+    meta + 'WHEEL': 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
+}
+record = ''.join(name + ',,\n' for name in [*files, meta + 'RECORD'])
+with zipfile.ZipFile(sys.argv[1], 'w') as wheel:
+    for name, text in {**files, meta + 'RECORD': record}.items():
+        wheel.writestr(name, text)
+)";
+
+std::string RunToEnd(const std::vector<std::string>& words,
+                     const std::vector<std::string>& env = {}) {
+  std::string output;
+  process::Command command;
+  command.argv = words;
+  command.env = env;
+  command.env.push_back("PATH=/usr/local/bin:/usr/bin:/bin");
+  const auto exit = process::RunBlocking(
+      command, [&](std::string_view text) { output += text; }, std::chrono::minutes(1));
+  EXPECT_TRUE(exit.ok() && exit->ok()) << words[0] << ": " << output;
+  return output;
+}
+
+void CheckTiny(const Environment& built) {
+  EXPECT_TRUE(base::PathExists(built.site_packages + "/tiny.py"));
+  EXPECT_FALSE(base::PathExists(built.path + "/rubbish"));
+  EXPECT_FALSE(base::PathExists(built.path + "/../scratch"));
+  EXPECT_EQ(RunToEnd({built.path + "/bin/python3", "-c", "import tiny; print(tiny.WORD)"}),
+            "hello\n");
+}
+
+/// The mount prefixes move when they must, and otherwise nothing is loaded.
+void CheckMounts(const Environment& built) {
+  const std::vector<std::string> words = {
+      built.path + "/bin/python3", "-c",
+      "import sys; from kfp.dsl.types import artifact_types as a\n"
+      "print(a._MINIO_LOCAL_MOUNT_PREFIX, a._S3_LOCAL_MOUNT_PREFIX, a._GCS_LOCAL_MOUNT_PREFIX,"
+      " 'caudal_mounts' in sys.modules)"};
+  EXPECT_EQ(RunToEnd(words), "/minio/ /s3/ /gcs/ False\n");
+  EXPECT_EQ(RunToEnd(words, {"CAUDAL_MOUNT_ROOT=/w/fs"}),
+            "/w/fs/minio/ /w/fs/s3/ /w/fs/gcs/ True\n");
+}
+
+class EnvironmentsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char path[] = "/tmp/caudal-pyenv-XXXXXX";
+    ASSERT_NE(mkdtemp(path), nullptr);
+    dir_ = path;
+    ASSERT_EQ(chmod(path, 0755), 0);
+    std::string note;
+    Environments environments(MakeOptions());
+    auto found = environments.ForImage("", &note);
+    if (!found.ok()) GTEST_SKIP() << found.status().message();
+    interpreter_ = *found;
+    wheel_ = dir_ + "/tiny-1.0-py3-none-any.whl";
+    RunToEnd({interpreter_.path, "-c", kMakeWheel, wheel_});
+  }
+
+  void TearDown() override { EXPECT_TRUE(base::RemoveTree(dir_).ok()); }
+
+  Options MakeOptions() const {
+    Options options;
+    options.envs_dir = dir_ + "/envs";
+    return options;
+  }
+
+  std::vector<PipCall> TinyCall() const { return {{{"--no-index", "--no-deps"}, {wheel_}}}; }
+
+  std::string dir_;
+  std::string wheel_;
+  Interpreter interpreter_;
+};
+
+// One build for all of it: a build takes seconds.
+TEST_F(EnvironmentsTest, FirstUsersShareOneBuildThatReplacesAnUnfinishedOne) {
+  const std::string key =
+      EnvironmentKey(interpreter_, TinyCall(), internal::SettingsFromEnvironment());
+  ASSERT_TRUE(base::MakeDirs(dir_ + "/envs/" + key + "/venv/bin").ok());
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ + "/envs/" + key + "/venv/rubbish", "x").ok());
+  Environments environments(MakeOptions());
+  std::vector<std::string> said(4);
+  std::vector<base::Result<Environment>> built(said.size());
+  std::vector<std::thread> threads;
+
+  for (size_t i = 0; i < said.size(); ++i) {
+    threads.emplace_back([&, i] {
+      built[i] = environments.Get(interpreter_, TinyCall(),
+                                  [&, i](std::string_view text) { said[i] += text; });
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+
+  for (const auto& one : built) {
+    ASSERT_TRUE(one.ok()) << one.status().ToString();
+    EXPECT_EQ(one->key, key);
+    EXPECT_NE(one->lock.find("tiny"), std::string::npos);
+  }
+  const auto spoke = [](const std::string& text) { return text.find("tiny") != std::string::npos; };
+  EXPECT_EQ(std::count_if(said.begin(), said.end(), spoke), 1);
+  CheckTiny(*built[0]);
+  CheckMounts(*built[0]);
+
+  std::string again;
+  Environments later(MakeOptions());
+  const auto found =
+      later.Get(interpreter_, TinyCall(), [&](std::string_view text) { again += text; });
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->lock, built[0]->lock);
+  EXPECT_EQ(again, "");
+}
+
+TEST_F(EnvironmentsTest, FailureShowsPipAndLeavesNothing) {
+  Environments environments(MakeOptions());
+
+  const auto built =
+      environments.Get(interpreter_, {{{"--no-index"}, {"tiny-that-is-nowhere==9"}}}, {});
+
+  ASSERT_FALSE(built.ok());
+  EXPECT_EQ(built.status().code(), base::Code::kFailedPrecondition);
+  EXPECT_NE(built.status().message().find("cannot install 'tiny-that-is-nowhere==9'"),
+            std::string::npos);
+  EXPECT_NE(built.status().message().find("No matching distribution"), std::string::npos);
+  const auto left = base::ListDir(dir_ + "/envs");
+  ASSERT_TRUE(left.ok());
+  for (const std::string& name : *left) EXPECT_TRUE(name.ends_with(".lock")) << name;
+}
+
+TEST_F(EnvironmentsTest, BelongsToTheStepsUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to build as another user";
+  Options options = MakeOptions();
+  options.owner_uid = 61000;
+  Environments environments(options);
+
+  const auto built = environments.Get(interpreter_, TinyCall(), {});
+
+  ASSERT_TRUE(built.ok()) << built.status().ToString();
+  struct stat info {};
+  ASSERT_EQ(stat((built->site_packages + "/tiny.py").c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, 61000u);
+}
+
+TEST(EnvironmentKey, DependsOnWhatIsInstalledAndOnNothingElse) {
+  const Interpreter python{"/usr/bin/python3.11", "3.11.2", "/usr"};
+  const std::vector<PipCall> calls = {{{"--no-deps"}, {"kfp==2.9.0"}}, {{}, {"six", "yapf"}}};
+  const std::string key = EnvironmentKey(python, calls, {});
+
+  EXPECT_EQ(key.size(), 64u);
+  EXPECT_EQ(key, EnvironmentKey(python, calls, {{"http_proxy", "http://p"}}));
+  EXPECT_NE(key, EnvironmentKey(python, calls, {{"PIP_INDEX_URL", "https://a"}}));
+  EXPECT_NE(key, EnvironmentKey({"/usr/bin/python3.11", "3.11.3", "/usr"}, calls, {}));
+  EXPECT_NE(key, EnvironmentKey(python, {calls[1], calls[0]}, {}));
+  EXPECT_NE(key, EnvironmentKey(python, {calls[0], {{}, {"yapf", "six"}}}, {}));
+  EXPECT_NE(key, EnvironmentKey(python, {{{}, {"kfp==2.9.0"}}, calls[1]}, {}));
+}
+
+TEST(WithKfpPackage, ReplacesOnlyThePin) {
+  const auto calls = internal::WithKfpPackage(
+      {{{}, {"kfp-kubernetes", "kfp==2.9.0", "kfp", "kfp-dsl==2.1.2", "kfpx"}}}, "kfp==2.17.0");
+
+  EXPECT_EQ(calls[0].packages, (std::vector<std::string>{"kfp-kubernetes", "kfp==2.17.0",
+                                                         "kfp==2.17.0", "kfp==2.17.0", "kfpx"}));
+}
+
+TEST(MaskSecrets, HidesWhoAndPassword) {
+  EXPECT_EQ(internal::MaskSecrets("from https://me:s3cret@host/simple, http://host2/a@b"),
+            "from https://***@host/simple, http://host2/a@b");
+  EXPECT_EQ(internal::MaskSecrets("https://token@host"), "https://***@host");
+  EXPECT_EQ(internal::MaskSecrets("no address"), "no address");
+}
+
+TEST(PythonVersionOf, ReadsOfficialTagsOnly) {
+  EXPECT_EQ(internal::PythonVersionOf("python:3.9"), "3.9");
+  EXPECT_EQ(internal::PythonVersionOf("docker.io/library/python:3.11.4-slim"), "3.11");
+  EXPECT_EQ(internal::PythonVersionOf("host:5000/python:3.12-alpine@sha256:00"), "3.12");
+  EXPECT_EQ(internal::PythonVersionOf("python:3"), "");
+  EXPECT_EQ(internal::PythonVersionOf("python"), "");
+  EXPECT_EQ(internal::PythonVersionOf("my-python:3.9"), "");
+  EXPECT_EQ(internal::PythonVersionOf("busybox:1.36"), "");
+}
+
+TEST(ForImage, SaysWhatStoodIn) {
+  Environments environments({"/nonexistent", "", -1});
+  std::string note;
+  const auto found = environments.ForImage("busybox:1.36", &note);
+  if (!found.ok()) GTEST_SKIP() << found.status().message();
+
+  EXPECT_NE(note.find("busybox:1.36"), std::string::npos);
+  EXPECT_NE(note.find(found->path), std::string::npos);
+
+  const std::string own = found->version.substr(0, found->version.rfind('.'));
+  ASSERT_TRUE(environments.ForImage("python:" + own + "-slim", &note).ok());
+  EXPECT_EQ(note, "");
+}
+
+}  // namespace
+}  // namespace caudal::pyenv

@@ -1,0 +1,52 @@
+#pragma once
+
+/// The view of a sandboxed step: own mount, pid and user namespace over a read-only picture of the
+/// host. Mechanism: `docs/adr/0004-sandbox.md`.
+
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace caudal::sandbox {
+
+struct Bind {
+  enum class Kind { kBind, kOverlay };
+  Kind kind = Kind::kBind;
+  std::string source{};
+  std::string target{};
+  bool writable = false;
+};
+
+struct ViewSpec {
+  std::vector<Bind> binds{};          ///< made in order, after the standard view
+  std::vector<std::string> hidden{};  ///< host directories that must not be seen (data directory)
+};
+
+/// Whether this machine can make sandboxes, found out by making one; when not, the reason in words
+/// a user can act on. Blocks for some milliseconds. `notes` (may be null) gets what a step here
+/// must do without, as EnterView tells it. Errors: kFailedPrecondition.
+base::Status Probe(std::vector<std::string>* notes = nullptr);
+
+/// The host uid and gid that a sandboxed step runs under: ours when unprivileged, 61000 when the
+/// server is root.
+uid_t StepUid();
+gid_t StepGid();
+
+/// clone flags for the init of a sandbox.
+int CloneFlags();
+/// Parent side, after clone: writes the uid and gid maps of `init`.
+base::Status WriteIdMaps(pid_t init);
+/// Child side, in the cloned init, once the maps are written: builds the view and enters it. On
+/// return the process sees only the view. Not async-signal-safe: call it in a single-threaded
+/// process. `notes` (may be null) gets what this machine does not allow and what stands in: a
+/// shared /proc, a read-only bind for an overlay.
+base::Status EnterView(const ViewSpec& spec, std::vector<std::string>* notes = nullptr);
+/// Child side, in the process that will exec: gives up every capability and privilege for good, and
+/// becomes the step's user.
+base::Status DropPrivileges();
+
+}  // namespace caudal::sandbox

@@ -1,0 +1,56 @@
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "server/internal/data_dir.h"
+
+namespace caudal::server {
+namespace {
+
+std::string FreshDir() {
+  char name[] = "/tmp/caudal_data_dir_XXXXXX";
+  return mkdtemp(name);
+}
+
+TEST(DataDir, SecondOwnerIsRefusedWithTheFirstOnesPid) {
+  const std::string dir = FreshDir();
+  auto first = DataDir::Claim(dir);
+  ASSERT_TRUE(first.ok()) << first.status().ToString();
+  ASSERT_TRUE(first->Announce("127.0.0.1:1").ok());
+
+  const auto second = DataDir::Claim(dir);
+
+  ASSERT_EQ(second.status().code(), base::Code::kUnavailable);
+  EXPECT_NE(second.status().message().find("pid " + std::to_string(getpid())), std::string::npos)
+      << second.status().message();
+  ASSERT_TRUE(base::RemoveTree(dir).ok());
+}
+
+TEST(DataDir, IsFreeAgainAfterItsOwner) {
+  const std::string dir = FreshDir();
+  { ASSERT_TRUE(DataDir::Claim(dir).ok()); }
+  EXPECT_TRUE(DataDir::Claim(dir).ok());
+  ASSERT_TRUE(base::RemoveTree(dir).ok());
+}
+
+TEST(SweepFiles, RemovesOnlyWhatNobodyKnows) {
+  const std::string dir = FreshDir();
+  for (const char* path : {"/objects/07/7/model", "/objects/08/8/model"}) {
+    ASSERT_TRUE(base::MakeDirs(dir + path).ok());
+  }
+  ASSERT_TRUE(base::MakeDirs(dir + "/logs/07").ok());
+  ASSERT_TRUE(base::WriteFileAtomic(dir + "/logs/07/7.log", "x").ok());
+  ASSERT_TRUE(base::WriteFileAtomic(dir + "/logs/07/9.log", "x").ok());
+
+  SweepFiles(dir, [](int64_t key) -> base::Result<bool> { return key == 7; });
+
+  EXPECT_TRUE(base::PathExists(dir + "/objects/07/7/model"));
+  EXPECT_TRUE(base::PathExists(dir + "/logs/07/7.log"));
+  EXPECT_FALSE(base::PathExists(dir + "/objects/08/8"));
+  EXPECT_FALSE(base::PathExists(dir + "/logs/07/9.log"));
+  ASSERT_TRUE(base::RemoveTree(dir).ok());
+}
+
+}  // namespace
+}  // namespace caudal::server

@@ -1,0 +1,270 @@
+"""Compiled pipelines from the SDK's own test data, with their measured outcome, through both doors.
+
+The corpus lies beside the project on machines that have it; elsewhere these tests skip. A pipeline
+that needs what Caudal cannot do yet must be refused with a message, never run wrongly.
+"""
+
+import concurrent.futures
+import json
+import math
+import pathlib
+import threading
+
+import pytest
+import yaml
+
+from harness import FINAL, ROOT, Server, caudal, report_of, wait_until
+
+CORPUS = next((folder for folder in (ROOT.parent / "shared" / "corpus", ROOT / ".cache" / "corpus")
+               if (folder / "expected.json").exists()), None)
+TABLE = ROOT / ".cache" / "corpus_table.md"
+
+# Features (as the corpus names them) that this version refuses.
+UNSUPPORTED = {
+    "condition", "nested_condition", "condition_in_loop", "if_else", "oneof_param", "oneof_artifact",
+    "parallelfor", "loop_raw", "loop_input", "nested_loop", "parallelism_limit", "collected",
+    "exit_handler", "task_final_status", "final_status_py", "ignore_upstream_failure", "retry",
+    "importer", "importer_dynamic_uri", "importer_metadata", "importer_reimport",
+    "importer_download_to_workspace", "expression_selector", "workspace", "notebook",
+    "artifact_list_input", "artifact_list_output", "artifact_list_py",
+}
+# Supported only as far as the case needs nothing of it: no secret or claim to mount.
+PLATFORM = "platform_config"
+
+
+def load():
+    if CORPUS is None:
+        return {}
+    return json.loads((CORPUS / "expected.json").read_text())
+
+
+def features_of(entry):
+    text = entry.get("features") or ""
+    return {word.split(":")[0].strip() for word in text.split(",") if word.strip()}
+
+
+def cases():
+    """(id, file, case): the main case of each supported pipeline and those of `more_cases` that need
+    neither secrets nor another SDK version."""
+    for file, entry in load().items():
+        if features_of(entry) & (UNSUPPORTED | {PLATFORM}):
+            continue
+        yield f"{pathlib.Path(file).stem}-0", file, entry
+        for number, more in enumerate(entry.get("more_cases") or [], 1):
+            if more.get("secrets") or more.get("substitute_kfp_version"):
+                continue
+            yield f"{pathlib.Path(file).stem}-{number}", file, {"features": entry["features"], **more}
+
+
+def unsupported():
+    return [file for file, entry in load().items() if features_of(entry) & UNSUPPORTED]
+
+
+CASES = {name: (file, case) for name, file, case in cases()}
+needs_corpus = pytest.mark.skipif(CORPUS is None, reason="the corpus is not on this machine")
+rows, rows_lock = {}, threading.Lock()
+
+
+def arguments_of(case, folder):
+    text = json.dumps(case.get("arguments") or {})
+    return json.loads(text.replace("${TMP}", str(folder)))
+
+
+class Doors:
+    """Runs every case once per door in the background and hands out the outcomes."""
+
+    def __init__(self, server, client, folder):
+        self.server, self.client, self.folder = server, client, folder
+        self.pool = concurrent.futures.ThreadPoolExecutor(4)
+        self.futures = {}
+
+    def start(self, wanted):
+        for name, door in wanted:
+            self.futures[name, door] = self.pool.submit(getattr(self, door), name)
+
+    def outcome(self, name, door):
+        if (name, door) not in self.futures:
+            self.start([(name, door)])
+        return self.futures[name, door].result(timeout=220)
+
+    def cli(self, name):
+        file, case = CASES[name]
+        params = self.folder / f"{name}.json"
+        params.write_text(json.dumps(arguments_of(case, self.folder / name)))
+        done = caudal("run", CORPUS / "pipelines" / file, "--params", params, "--server",
+                      self.server.url, "--json", "--no-cache", timeout=200)
+        if done.returncode == 2:
+            assert done.stderr.strip(), "refused without a word"
+            return {"state": "REJECTED"}
+        report = report_of(done)
+        assert done.returncode == (0 if report["state"] == "SUCCEEDED" else 1), done.stderr
+        return report
+
+    def sdk(self, name):
+        import kfp_server_api
+        file, case = CASES[name]
+        try:
+            run = self.client.create_run_from_pipeline_package(
+                str(CORPUS / "pipelines" / file), arguments_of(case, self.folder / f"sdk-{name}"),
+                run_name=name, enable_caching=False)
+        except kfp_server_api.ApiException as fault:
+            assert fault.status == 400 and fault.body
+            return {"state": "REJECTED"}
+        except (ValueError, RuntimeError, yaml.YAMLError) as fault:  # the SDK refused it first
+            return {"state": "REJECTED", "by": str(fault)}
+        final = wait_until(
+            lambda: (lambda r: r if r.state in FINAL else None)(self.client.get_run(run.run_id)),
+            200, f"final state of {name}", every=0.2)
+        report = self.server.report(run.run_id)
+        assert final.state == report["state"]
+        return report
+
+
+@pytest.fixture(scope="module")
+def doors(server, client_of, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(f"corpus-{server.isolation}")
+    made = Doors(server, client_of(server), folder)
+    made.start([(name, door) for name in CASES for door in ("cli", "sdk")])
+    yield made
+    made.pool.shutdown(cancel_futures=True)
+
+
+def note(isolation, name, door, result):
+    with rows_lock:
+        rows[name, isolation, door] = result
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table():
+    """The outcome of every case as a table, for people."""
+    yield
+    columns = [(i, d) for i in ("process", "sandbox") for d in ("cli", "sdk")]
+    lines = ["| pipeline | " + " | ".join(f"{i}, {d}" for i, d in columns) + " |",
+             "|---" * (len(columns) + 1) + "|"]
+    for name in sorted({key[0] for key in rows}):
+        cells = [rows.get((name, i, d), "–") for i, d in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_text("\n".join(lines) + "\n")
+
+
+def same(got, want):
+    """Equal, with numbers compared as numbers and `any_of` as alternatives."""
+    if isinstance(want, dict) and set(want) == {"any_of"}:
+        return any(same(got, each) for each in want["any_of"])
+    if isinstance(want, bool) or isinstance(got, bool):
+        return got is want
+    if isinstance(want, (int, float)) and isinstance(got, (int, float)):
+        return math.isclose(got, want, rel_tol=1e-9)
+    if isinstance(want, dict) and isinstance(got, dict):
+        return set(got) == set(want) and all(same(got[k], want[k]) for k in want)
+    if isinstance(want, list) and isinstance(got, list):
+        return len(got) == len(want) and all(map(same, got, want))
+    return got == want
+
+
+def artifacts_of(task, name):
+    found = (task.get("artifacts") or {}).get(name)
+    return found["artifacts"] if isinstance(found, dict) else found  # REST wraps lists, --json not
+
+
+def check_artifact(where, got, want):
+    if "type" in want:
+        assert got["type"] == want["type"], where
+    if "uri" in want:
+        assert got["uri"] == want["uri"], where
+    for key, value in (want.get("metadata") or {}).items():
+        assert same((got.get("metadata") or {}).get(key), value), f"{where}: metadata {key}: {got}"
+    if "text" in want:
+        assert pathlib.Path(got["path"]).read_text() == want["text"], where
+    if "files" in want:
+        assert sorted(p.name for p in pathlib.Path(got["path"]).iterdir()) == want["files"], where
+
+
+def check(server, report, case):
+    """Compares a report with what the corpus expects of the case."""
+    told = json.dumps(report, indent=1)[:6000]
+    assert report["state"] == case["state"], told
+    if case["state"] == "REJECTED":
+        return
+    tasks = {task.get("path", ""): task for task in report["tasks"]}
+    for path, state in (case.get("tasks") or {}).items():
+        assert path in tasks, f"no task {path}: {told}"
+        assert tasks[path]["state"] == state, f"{path}: {told}"
+    for path, outputs in (case.get("outputs") or {}).items():
+        for name, value in outputs.items():
+            got = (tasks[path].get("outputs") or {}).get(name)
+            assert same(got, value), f"{path}.{name}: got {got!r}, want {value!r}"
+    for name, value in (case.get("pipeline_outputs") or {}).items():
+        got = (report.get("outputs") or {}).get(name)
+        assert same(got, value), f"output {name}: got {got!r}, want {value!r}"
+    for path, artifacts in (case.get("artifacts") or {}).items():
+        for name, want in artifacts.items():
+            found = artifacts_of(tasks[path], name)
+            assert found, f"{path} has no artifact {name}: {told}"
+            check_artifact(f"{path}.{name}", found[0], want)
+    if case["state"] == "SUCCEEDED":
+        for path, text in (case.get("logs") or {}).items():
+            assert server.log_of(report, path) == text, f"log of {path}"
+
+
+# row: E23 E25 E35-E37 E41-E44 E46 E47 E53 E57 E63 E69 E75 E150 E190-E193 E195 E197 E201 E205 E212
+# row: E214-E216 E219-E222
+@needs_corpus
+@pytest.mark.parametrize("door", ["cli", "sdk"])
+@pytest.mark.parametrize("name", CASES or ["none"])
+def test_case(server, doors, name, door):
+    note(server.isolation, name, door, "WRONG")
+    report = doors.outcome(name, door)
+    check(server, report, CASES[name][1])
+    note(server.isolation, name, door, report["state"])
+
+
+@pytest.fixture(scope="module")
+def plain_server():
+    server = Server().start()
+    yield server
+    server.close()
+
+
+@needs_corpus
+@pytest.mark.parametrize("file", unsupported() or ["none"])
+def test_unsupported_is_refused(plain_server, tmp_path, file):
+    params = tmp_path / "params.json"
+    params.write_text(json.dumps(arguments_of(load()[file], tmp_path)))
+    before = plain_server.get("/runs").get("total_size", 0)
+    done = caudal("run", CORPUS / "pipelines" / file, "--params", params, "--server",
+                  plain_server.url, "--json", timeout=60)
+    note("process", file, "cli", f"refused ({done.returncode})")
+    assert done.returncode == 2, f"{done.stdout[:500]}\n{done.stderr[:1000]}"
+    assert done.stderr.strip()
+    assert plain_server.get("/runs").get("total_size", 0) == before
+
+
+@needs_corpus
+def test_another_kfp_than_the_pinned_one(fresh):
+    """`--kfp-package` is for pipelines whose pin is too old for their own code."""
+    # row: E208
+    cases = [(file, more) for file, entry in load().items() for more in entry.get("more_cases") or []
+             if more.get("substitute_kfp_version") and not features_of(entry) & UNSUPPORTED]
+    assert cases
+    for file, case in cases:
+        server = fresh(flags=["--kfp-package", f"kfp=={case['substitute_kfp_version']}"]).start()
+        done = caudal("run", CORPUS / "pipelines" / file, "--server", server.url, "--json",
+                      timeout=200)
+        check(server, report_of(done), case)
+
+
+@needs_corpus
+def test_platform_config_is_never_silent(plain_server, tmp_path):
+    """Kubernetes settings that have no meaning here are refused or noted, whichever; not a hang."""
+    # row: E247
+    for file, entry in load().items():
+        features = features_of(entry)
+        if PLATFORM not in features or features & UNSUPPORTED:
+            continue
+        done = caudal("run", CORPUS / "pipelines" / file, "--server", plain_server.url, "--json",
+                      timeout=120)
+        assert done.returncode in (0, 1, 2), f"{file}: {done.stderr[:1000]}"
+        if done.returncode:
+            assert done.stderr.strip(), f"{file}: no reason given"
