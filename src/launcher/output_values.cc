@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "base/file.h"
+#include "launcher/internal/text.h"
 #include "wire/json.h"
 
 namespace caudal::launcher::internal {
@@ -138,6 +139,9 @@ Result<Value> ParseOutputValue(std::string_view text, ParameterType::ParameterTy
   Value value;
   switch (type) {
     case ParameterType::STRING:
+      if (!IsUtf8(text)) {
+        return InvalidArgument("is not UTF-8 text; hand on bytes as an artifact");
+      }
       value.set_string_value(std::string(text));
       return value;
     case ParameterType::NUMBER_INTEGER:

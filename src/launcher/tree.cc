@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "launcher/internal/text.h"
 #include "launcher/internal/uri.h"
 
 namespace caudal::launcher::internal {
@@ -50,23 +51,6 @@ UniqueFd OpenBeneath(int base, const std::string& path) {
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   const std::string name = path.empty() ? "." : path;
   return UniqueFd(static_cast<int>(syscall(SYS_openat2, base, name.c_str(), &how, sizeof how)));
-}
-
-bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const size_t length = c < 0x80         ? 1
-                          : (c >> 5) == 6  ? 2
-                          : (c >> 4) == 14 ? 3
-                          : (c >> 3) == 30 ? 4
-                                           : 0;
-    if (length == 0 || i + length > text.size()) return false;
-    for (size_t k = 1; k < length; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
-    }
-    i += length;
-  }
-  return true;
 }
 
 struct DirCloser {

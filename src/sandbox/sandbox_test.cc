@@ -168,7 +168,9 @@ TEST_F(Sandbox, OverlayIsWritableAndThrownAway) {
       {.binds = {bind}, .hidden = {}},
       "cd /opt/env:1,2 && echo new > lib/a.py && rm bin/pip && mv bin lib/bin2 && mkdir more && "
       "cat lib/a.py && ls . lib | tr '\\n' ' '; ls -A / | grep layer");
-  if (!notes_.empty()) GTEST_SKIP() << notes_[0];
+  for (const std::string& note : notes_) {
+    if (note.find("overlay") != std::string::npos) GTEST_SKIP() << note;
+  }
   EXPECT_EQ(output, "new\n.: lib more  lib: a.py bin2 [exit 1]");
   EXPECT_EQ(*base::ReadFile(dir_ + "/env:1,2/lib/a.py"), "old");
   EXPECT_TRUE(base::PathExists(dir_ + "/env:1,2/bin/pip"));

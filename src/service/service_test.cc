@@ -1,0 +1,278 @@
+#include "service/service.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/testing/fake_clock.h"
+#include "engine/testing/pipelines.h"
+#include "executor/testing/fake_executor.h"
+#include "spec/package.h"
+
+namespace caudal::service {
+namespace {
+
+using base::Code;
+using base::Status;
+
+/// A service over a store in memory and an executor without processes. The orchestrator's loop runs
+/// on its thread, as creations wait for it; steps move only when a test says so.
+class ServiceTest : public testing::Test {
+ protected:
+  ServiceTest()
+      : store_(*store::Store::Open(":memory:")),
+        orchestrator_(*store_, executor_, clock_, [this] { return std::to_string(++salt_); }),
+        service_(*store_, orchestrator_, clock_, {"/data", "process"}) {
+    EXPECT_TRUE(service_.Prepare().ok());
+    EXPECT_TRUE(orchestrator_.Recover().ok());
+    orchestrator_.Start();
+  }
+  ~ServiceTest() override { orchestrator_.Stop(); }
+
+  v2beta1::CreateRunRequest Inline(const std::string& tasks) {
+    v2beta1::CreateRunRequest request;
+    request.mutable_run()->set_display_name("a run");
+    const auto package = spec::LoadPackage(engine::PipelineText(tasks));
+    EXPECT_TRUE(package.ok());
+    *request.mutable_run()->mutable_pipeline_spec() = package->as_struct;
+    return request;
+  }
+
+  std::string Create(const std::string& tasks) {
+    const auto run = service_.CreateRun(caller_, Inline(tasks));
+    EXPECT_TRUE(run.ok()) << run.status().ToString();
+    return run.ok() ? run->run_id() : "";
+  }
+
+  v1::RunReport Report(const std::string& run_id, int64_t after = -1) {
+    v1::GetRunReportRequest request;
+    request.set_run_id(run_id);
+    request.set_wait_millis(after < 0 ? 0 : 20'000);
+    request.set_after_sequence(after);
+    auto report = service_.GetRunReport(caller_, request);
+    EXPECT_TRUE(report.ok()) << report.status().ToString();
+    return *std::move(report);
+  }
+
+  v1::RunReport RunToEnd(const std::string& run_id) {
+    v1::RunReport report = Report(run_id);
+    while (!report.is_final()) {
+      executor_.RunUntilIdle();
+      report = Report(run_id, report.sequence());
+    }
+    return report;
+  }
+
+  Upload Package(const std::string& name) {
+    Upload upload;
+    upload.file_name = name + ".yaml";
+    upload.name = name;
+    upload.content = engine::PipelineText("a b:a");
+    return upload;
+  }
+
+  base::FakeClock clock_;
+  executor::FakeExecutor executor_;
+  int salt_ = 0;
+  std::unique_ptr<store::Store> store_;
+  orchestrator::Orchestrator orchestrator_;
+  Service service_;
+  Caller caller_{auth::LocalUser(), "test"};
+};
+
+TEST_F(ServiceTest, FreshRunLooksAsUpstreams) {
+  const auto run = service_.CreateRun(caller_, Inline("a"));
+  ASSERT_TRUE(run.ok()) << run.status().ToString();
+  EXPECT_EQ(run->state(), v2beta1::PENDING);
+  EXPECT_EQ(run->storage_state(), v2beta1::Run::AVAILABLE);
+  EXPECT_EQ(run->service_account(), "pipeline-runner");
+  EXPECT_EQ(run->finished_at().seconds(), 0);
+  EXPECT_TRUE(run->has_finished_at());
+  ASSERT_EQ(run->state_history_size(), 1);
+  EXPECT_EQ(run->state_history(0).state(), v2beta1::PENDING);
+  EXPECT_FALSE(run->has_runtime_config());
+  EXPECT_FALSE(run->has_run_details());
+  EXPECT_FALSE(run->experiment_id().empty());
+}
+
+TEST_F(ServiceTest, RunGoesToItsEndAndTellsItsTasks) {
+  const std::string id = Create("a outer:a{x y:x}");
+  const v1::RunReport report = RunToEnd(id);
+  EXPECT_EQ(report.state(), v2beta1::SUCCEEDED);
+  ASSERT_EQ(report.tasks_size(), 4);
+  EXPECT_EQ(report.tasks(3).path(), "outer/y");
+  EXPECT_EQ(report.tasks(3).state(), "SUCCEEDED");
+
+  v2beta1::GetRunRequest request;
+  request.set_run_id(id);
+  const auto run = service_.GetRun(caller_, request);
+  ASSERT_TRUE(run.ok());
+  ASSERT_EQ(run->run_details().task_details_size(), 4);
+  const auto& inner = run->run_details().task_details(3);
+  EXPECT_EQ(inner.task_id(), report.tasks(3).task_id());
+  EXPECT_EQ(inner.parent_task_id(), report.tasks(1).task_id());
+  EXPECT_EQ(run->state_history(run->state_history_size() - 1).state(), v2beta1::SUCCEEDED);
+}
+
+TEST_F(ServiceTest, FailedRunNamesTaskAndCause) {
+  executor_.ScriptFailure("outer/x", 3);
+  const v1::RunReport report = RunToEnd(Create("outer{x} after:outer"));
+  EXPECT_EQ(report.state(), v2beta1::FAILED);
+  EXPECT_FALSE(report.cancelled());
+  EXPECT_EQ(report.error().message().find("task 'outer' failed: task 'x' failed: "), 0u)
+      << report.error().message();
+  EXPECT_EQ(report.tasks(0).state(), "OMITTED");
+}
+
+TEST_F(ServiceTest, TerminatedRunIsFailedForClientsAndCanceledForUs) {
+  const std::string id = Create("a b:a");
+  v2beta1::TerminateRunRequest terminate;
+  terminate.set_run_id(id);
+  ASSERT_TRUE(service_.TerminateRun(caller_, terminate).ok());
+  EXPECT_EQ(Report(id).state(), v2beta1::CANCELING);
+  EXPECT_EQ(service_.TerminateRun(caller_, terminate).code(), Code::kInvalidArgument);
+
+  const v1::RunReport report = RunToEnd(id);
+  EXPECT_EQ(report.state(), v2beta1::FAILED);
+  EXPECT_TRUE(report.cancelled());
+  EXPECT_EQ(report.error().message(), "run was terminated by local");
+  EXPECT_EQ(service_.TerminateRun(caller_, terminate).code(), Code::kInvalidArgument);
+}
+
+TEST_F(ServiceTest, DeletedRunIsGoneAndItsStepsWithIt) {
+  const std::string id = Create("a b:a");
+  v2beta1::DeleteRunRequest request;
+  request.set_run_id(id);
+  ASSERT_TRUE(service_.DeleteRun(caller_, request).ok());
+  executor_.RunUntilIdle();
+  EXPECT_TRUE(executor_.Live().empty());
+  EXPECT_EQ(service_.DeleteRun(caller_, request).code(), Code::kNotFound);
+}
+
+TEST_F(ServiceTest, RefusedRunsCarryUpstreamsCodesAndLeaveNothing) {
+  const auto code = [&](const v2beta1::CreateRunRequest& request) {
+    return service_.CreateRun(caller_, request).status().code();
+  };
+  v2beta1::CreateRunRequest nameless = Inline("a");
+  nameless.mutable_run()->clear_display_name();
+  EXPECT_EQ(code(nameless), Code::kInternal);
+  v2beta1::CreateRunRequest elsewhere = Inline("a");
+  elsewhere.mutable_run()->set_experiment_id("nosuch");
+  EXPECT_EQ(code(elsewhere), Code::kNotFound);
+  v2beta1::CreateRunRequest sourceless = Inline("a");
+  sourceless.mutable_run()->clear_pipeline_spec();
+  EXPECT_EQ(code(sourceless), Code::kInternal);
+  v2beta1::CreateRunRequest extra = Inline("a");
+  (*extra.mutable_run()->mutable_runtime_config()->mutable_parameters())["x"].set_number_value(1);
+  EXPECT_EQ(code(extra), Code::kInvalidArgument);
+  v2beta1::CreateRunRequest rooted = Inline("a");
+  rooted.mutable_run()->mutable_runtime_config()->set_pipeline_root("file:///etc");
+  EXPECT_EQ(code(rooted), Code::kInvalidArgument);
+  v2beta1::CreateRunRequest output = Inline("a");
+  (*output.mutable_run()->mutable_plugins_output())["x"];
+  EXPECT_EQ(code(output), Code::kAborted);
+
+  EXPECT_EQ(service_.ListRuns(caller_, {})->total_size(), 0);
+}
+
+TEST_F(ServiceTest, ClientMayChooseTheRunIdOnce) {
+  v2beta1::CreateRunRequest request = Inline("a");
+  request.mutable_run()->set_run_id("../nightly run");
+  EXPECT_EQ(service_.CreateRun(caller_, request)->run_id(), "../nightly run");
+  EXPECT_EQ(service_.CreateRun(caller_, request).status().code(), Code::kAlreadyExists);
+  const auto attempts = executor_.Queued();
+  ASSERT_EQ(attempts.size(), 1u);
+  EXPECT_EQ(executor_.SpecOf(attempts[0]).task_root().find(".."), std::string::npos);
+}
+
+TEST_F(ServiceTest, UploadMakesPipelineAndVersionTogether) {
+  const auto pipeline = service_.UploadPipeline(caller_, Package("p"));
+  ASSERT_TRUE(pipeline.ok()) << pipeline.status().ToString();
+  v2beta1::ListPipelineVersionsRequest list;
+  list.set_pipeline_id(pipeline->pipeline_id());
+  const auto versions = service_.ListPipelineVersions(caller_, list);
+  ASSERT_EQ(versions->pipeline_versions_size(), 1);
+  EXPECT_EQ(versions->pipeline_versions(0).name(), "p");
+  EXPECT_TRUE(versions->pipeline_versions(0).pipeline_spec().fields().count("root") > 0);
+
+  EXPECT_EQ(service_.UploadPipeline(caller_, Package("p")).status().code(), Code::kAlreadyExists);
+  Upload broken = Package("q");
+  broken.content = "root: {}";
+  EXPECT_EQ(service_.UploadPipeline(caller_, broken).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(service_.ListPipelines(caller_, {})->total_size(), 1);
+}
+
+TEST_F(ServiceTest, RunOfAPipelineUsesItsLatestVersion) {
+  const auto pipeline = service_.UploadPipeline(caller_, Package("p"));
+  clock_.Advance(std::chrono::seconds(1));
+  Upload second = Package("p2");
+  second.pipeline_id = pipeline->pipeline_id();
+  const auto version = service_.UploadPipelineVersion(caller_, second);
+  ASSERT_TRUE(version.ok()) << version.status().ToString();
+  v2beta1::CreateRunRequest request;
+  request.mutable_run()->set_display_name("r");
+  request.mutable_run()->mutable_pipeline_version_reference()->set_pipeline_id(
+      pipeline->pipeline_id());
+  const auto run = service_.CreateRun(caller_, request);
+  ASSERT_TRUE(run.ok()) << run.status().ToString();
+  EXPECT_EQ(run->pipeline_version_reference().pipeline_version_id(),
+            version->pipeline_version_id());
+  EXPECT_FALSE(run->has_pipeline_spec());
+}
+
+TEST_F(ServiceTest, PipelineWithVersionsIsDeletedOnlyByCascade) {
+  const auto pipeline = service_.UploadPipeline(caller_, Package("p"));
+  v2beta1::DeletePipelineRequest request;
+  request.set_pipeline_id(pipeline->pipeline_id());
+  EXPECT_EQ(service_.DeletePipeline(caller_, request).code(), Code::kInvalidArgument);
+  request.set_cascade(true);
+  EXPECT_TRUE(service_.DeletePipeline(caller_, request).ok());
+  EXPECT_EQ(service_.DeletePipeline(caller_, request).code(), Code::kNotFound);
+}
+
+TEST_F(ServiceTest, ArchivedExperimentHoldsItsRuns) {
+  const std::string id = Create("a");
+  v2beta1::GetRunRequest get;
+  get.set_run_id(id);
+  const std::string experiment = service_.GetRun(caller_, get)->experiment_id();
+  v2beta1::ArchiveExperimentRequest archive;
+  archive.set_experiment_id(experiment);
+  ASSERT_TRUE(service_.ArchiveExperiment(caller_, archive).ok());
+  EXPECT_EQ(service_.GetRun(caller_, get)->storage_state(), v2beta1::Run::ARCHIVED);
+  v2beta1::UnarchiveRunRequest unarchive;
+  unarchive.set_run_id(id);
+  EXPECT_EQ(service_.UnarchiveRun(caller_, unarchive).code(), Code::kFailedPrecondition);
+}
+
+TEST_F(ServiceTest, NobodyElseMayTouchARun) {
+  const std::string id = Create("a");
+  const Caller stranger{{"ann", false}, "test"};
+  v2beta1::GetRunRequest get;
+  get.set_run_id(id);
+  EXPECT_EQ(service_.GetRun(stranger, get).status().code(), Code::kPermissionDenied);
+  EXPECT_EQ(service_.OpenLog(stranger, id, "x").status().code(), Code::kPermissionDenied);
+  EXPECT_EQ(service_.ListRuns(stranger, {}).status().code(), Code::kPermissionDenied);
+  EXPECT_EQ(service_.CreateRun(stranger, Inline("a")).status().code(), Code::kPermissionDenied);
+}
+
+TEST_F(ServiceTest, EveryMethodOfTheServicesIsServed) {
+  const MethodTable table = service_.Methods();
+  std::set<std::string> served;
+  for (const Method& method : table) {
+    ASSERT_NE(method.descriptor, nullptr);
+    served.insert(method.descriptor->full_name());
+  }
+  for (const auto* file :
+       {v2beta1::Experiment::descriptor()->file(), v2beta1::Pipeline::descriptor()->file(),
+        v2beta1::Run::descriptor()->file(), v1::RunReport::descriptor()->file()}) {
+    for (int s = 0; s < file->service_count(); ++s) {
+      for (int m = 0; m < file->service(s)->method_count(); ++m) {
+        EXPECT_EQ(served.count(file->service(s)->method(m)->full_name()), 1u)
+            << file->service(s)->method(m)->full_name();
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace caudal::service

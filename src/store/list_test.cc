@@ -174,7 +174,9 @@ TEST(ListPipelines, FindsByTag) {
                     CAUDAL_ASSIGN(const auto page, ListPipelines(database, request, kSecret));
                     EXPECT_EQ(page.rows.size(), 1u);
                     EXPECT_EQ(page.total_size, 1);
-                    if (!page.rows.empty()) EXPECT_EQ(page.rows[0].id, "blue");
+                    if (!page.rows.empty()) {
+      EXPECT_EQ(page.rows[0].id, "blue");
+    }
                     return {};
                   })
                   .ok());

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 #include "base/file.h"
 
@@ -120,7 +121,11 @@ std::optional<Owner> FindOwner(const std::string& data_dir) {
 std::string OwnExecutable() {
   char path[PATH_MAX];
   const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  return length <= 0 ? "caudal" : std::string(path, static_cast<size_t>(length));
+  constexpr std::string_view kReplaced = " (deleted)";  // by an upgrade, while we run
+  const std::string_view text(path, length < 0 ? 0 : static_cast<size_t>(length));
+  const bool usable = !text.empty() && (text.size() < kReplaced.size() ||
+                                        text.substr(text.size() - kReplaced.size()) != kReplaced);
+  return usable ? std::string(text) : "/proc/self/exe";
 }
 
 }  // namespace caudal::cli

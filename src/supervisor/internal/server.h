@@ -2,7 +2,6 @@
 
 /// The supervisor's loop: one client, many attempts.
 
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
