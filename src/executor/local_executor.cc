@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -24,6 +25,7 @@
 #include "executor/internal/surroundings.h"
 #include "executor/internal/work_files.h"
 #include "launcher/launcher.h"
+#include "process/process.h"
 #include "pyenv/pyenv.h"
 #include "supervisor/client.h"
 
@@ -202,13 +204,27 @@ struct LocalExecutor::Impl {
       stopped = true;
       reporter = nullptr;
     }
-    staging.Stop(async::Leftovers::kDrop);
+    StopStaging();
     collecting.Stop(async::Leftovers::kDrop);
     std::shared_ptr<supervisor::Client> last;
     {
       const std::lock_guard<std::mutex> lock(mutex);
       last.swap(client);
     }
+  }
+
+  // A build that pip works on may take minutes: it is ended, and begun again after the restart.
+  void StopStaging() {
+    std::atomic<bool> done = false;
+    std::thread killer([&done] {
+      while (!done) {
+        process::KillDescendants(getpid(), {});  // our only children are builds
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+    });
+    staging.Stop(async::Leftovers::kDrop);
+    done = true;
+    killer.join();
   }
 
   // --- Adopting.
@@ -339,7 +355,9 @@ struct LocalExecutor::Impl {
     }
     std::optional<AttemptOutcome> failed;
     if (!IsKillRequested(key)) failed = Prepare(spec, &staged);
-    if (IsKillRequested(key)) {
+    if (IsStopped()) {
+      files.RemoveStep(key);  // the next server stages it again
+    } else if (IsKillRequested(key)) {
       FinishKilled(key);
     } else if (failed) {
       *failed->mutable_provenance() = staged.provenance;
@@ -347,6 +365,11 @@ struct LocalExecutor::Impl {
     } else {
       Start(key, std::move(staged));
     }
+  }
+
+  bool IsStopped() {
+    const std::lock_guard<std::mutex> lock(mutex);
+    return stopped;
   }
 
   bool IsKillRequested(int64_t key) {
@@ -423,7 +446,10 @@ struct LocalExecutor::Impl {
     {
       const std::lock_guard<std::mutex> lock(mutex);
       const auto it = attempts.find(key);
-      if (stopped || it == attempts.end()) return;
+      if (stopped || it == attempts.end()) {
+        files.RemoveStep(key);
+        return;
+      }
       it->second.staged = std::move(staged);
       it->second.phase = Phase::kStarting;
       supervisor = client;

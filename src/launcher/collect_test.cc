@@ -393,6 +393,25 @@ TEST_F(CollectTest, CustomPathMayBeAnInputAndIsCopied) {
   EXPECT_EQ(Read(layout_.BlobPath("01/1/in")), "input");
 }
 
+TEST_F(CollectTest, WhatCollectingReadsIsNeverMovedAway) {
+  Declare(R"({"artifacts": {"model": {}}, "parameters": {"n": {"parameterType": "STRING"}}})");
+  const std::string root = "/minio/mlpipeline/" + std::string(kTaskKey);
+  for (const std::string& path :
+       {std::string("/tmp/kfp/outputs/n"), root, root + "/output_metadata.json"}) {
+    SCOPED_TRACE(path);
+    ASSERT_TRUE(base::RemoveTree(layout_.BlobDir(258)).ok());
+    StageStep(true);
+    Write(Work("params/n"), "value");
+    WriteOutput(WithCustomPath(path));
+
+    const Outcome outcome = CollectTwice();
+
+    ExpectSucceeded(outcome);
+    EXPECT_EQ(outcome.parameters().at("n").string_value(), "value");
+    EXPECT_NE(ArtifactOf(outcome, "model").blob(), "");
+  }
+}
+
 TEST_F(CollectTest, TwoOutputsMayShareFiles) {
   Declare(R"({"artifacts": {"a": {}, "b": {}}})");
   StageStep(true);

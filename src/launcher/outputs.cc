@@ -60,9 +60,9 @@ std::optional<std::string> RealPath(const std::string& path) {
 }
 
 /// The innermost mount that covers `path`, or null.
-const v1::Mount* MountOf(const View& view, const std::string& path) {
+const v1::Mount* MountOf(const std::vector<v1::Mount>& mounts, const std::string& path) {
   const v1::Mount* best = nullptr;
-  for (const v1::Mount& mount : view.mounts) {
+  for (const v1::Mount& mount : mounts) {
     if (!IsWithin(path, mount.target())) continue;
     // Of two mounts on one target the later covers the earlier.
     if (best == nullptr || mount.target().size() >= best->target().size()) best = &mount;
@@ -94,6 +94,7 @@ class Planner {
         CAUDAL_TRY(Add(name, i, given->second.artifacts(i)));
       }
     }
+    MarkNeeded();
     MarkShared();
     return std::move(plan_);
   }
@@ -211,7 +212,7 @@ class Planner {
   }
 
   Result<internal::Place> SandboxPlace(const std::string& path, bool* copy) const {
-    const v1::Mount* mount = MountOf(view_, path);
+    const v1::Mount* mount = MountOf(view_.mounts, path);
     const bool kept = mount != nullptr && mount->kind() == v1::Mount::BIND &&
                       (mount->writable() || IsWithin(mount->source(), layout_.BlobPath("")));
     if (!kept) {
@@ -241,6 +242,16 @@ class Planner {
   static internal::Place Beside(const std::string& file) {
     const std::filesystem::path path(file);
     return {path.parent_path().string(), path.filename().string()};
+  }
+
+  /// Collecting again must find what it read the first time: parameters and the output file stay.
+  void MarkNeeded() {
+    const std::string output_file = places_.Outputs() + "/" + kOutputFileName;
+    for (Publication& publication : plan_.publications) {
+      const std::string path = publication.source.Absolute();
+      publication.copy |= publication.source.path.empty() || path == output_file ||
+                          IsWithin(path, places_.Parameters());
+    }
   }
 
   /// What one output holds of another's source must be copied: a move would take it away.
@@ -283,9 +294,10 @@ Result<OutputPlan> PlanOutputs(const Layout& layout, const v1::AttemptSpec& spec
 
 ToHost HostPaths(const Layout& layout, const v1::AttemptSpec& spec, const View& view) {
   const std::string work = layout.WorkDir(spec.attempt_key());
-  return [work, view](const std::string& path) -> std::optional<std::string> {
-    if (view.sandbox) {
-      const v1::Mount* mount = MountOf(view, path);
+  return [work, sandbox = view.sandbox,
+          mounts = view.mounts](const std::string& path) -> std::optional<std::string> {
+    if (sandbox) {
+      const v1::Mount* mount = MountOf(mounts, path);
       if (mount == nullptr || mount->kind() != v1::Mount::BIND) return std::nullopt;
       return mount->source() + path.substr(std::min(path.size(), mount->target().size()));
     }

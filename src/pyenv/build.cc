@@ -30,18 +30,34 @@ using base::Status;
 
 constexpr std::chrono::minutes kTimeout(30);
 
-/// What pip looks at in the environment and what changes what it installs.
-constexpr std::array<const char*, 16> kPassed = {"PIP_INDEX_URL",    "PIP_EXTRA_INDEX_URL",
-                                                 "PIP_FIND_LINKS",   "PIP_CONSTRAINT",
-                                                 "PIP_NO_INDEX",     "PIP_PRE",
-                                                 "PIP_NO_BINARY",    "PIP_ONLY_BINARY",
-                                                 "PIP_TRUSTED_HOST", "PIP_CONFIG_FILE",
-                                                 "PIP_CERT",         "PIP_PROXY",
-                                                 "UV_INDEX_URL",     "UV_EXTRA_INDEX_URL",
-                                                 "UV_CONSTRAINT",    "UV_FIND_LINKS"};
-constexpr std::array<const char*, 10> kSurroundings = {
+constexpr std::array<const char*, 18> kPipVariables = {
+    "PIP_INDEX_URL",      "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS",
+    "PIP_CONSTRAINT",     "PIP_NO_INDEX",        "PIP_PRE",
+    "PIP_NO_BINARY",      "PIP_ONLY_BINARY",     "PIP_CERT",
+    "PIP_CONFIG_FILE",    "PIP_TRUSTED_HOST",    "PIP_PROXY",
+    "PIP_RETRIES",        "UV_INDEX_URL",        "PIP_DEFAULT_TIMEOUT",
+    "UV_EXTRA_INDEX_URL", "UV_CONSTRAINT",       "UV_FIND_LINKS"};
+constexpr std::array<const char*, 10> kNetworkVariables = {
     "http_proxy",  "https_proxy", "no_proxy",      "all_proxy",          "HTTP_PROXY",
     "HTTPS_PROXY", "NO_PROXY",    "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR"};
+
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+/// The user's own settings: where pip looks for them first.
+std::string ReadPipConfig() {
+  const std::string home = Variable("HOME");
+  const std::string config = Variable("XDG_CONFIG_HOME");
+  for (const std::string& path :
+       {(config.empty() ? home + "/.config" : config) + "/pip/pip.conf", home + "/.pip/pip.conf"}) {
+    constexpr int64_t kMaxBytes = 1 << 20;
+    auto text = base::ReadFile(path, kMaxBytes);
+    if (text.ok()) return *std::move(text);
+  }
+  return "";
+}
 
 /// Passes pip's words on line by line, without secrets, and remembers the last ones.
 class Output {
@@ -136,6 +152,12 @@ class Builder {
       output_.Add("note: user " + std::to_string(options_.owner_uid) + " cannot enter " + root_ +
                   " or " + environment_.interpreter.path + "; building as the server's user\n");
     }
+    const auto config = settings_.find(kPipConfig);
+    if (reaches && config != settings_.end()) {
+      // The other user has no home of its own where pip would find this; it goes with the scratch.
+      CAUDAL_TRY(base::MakeDirs(scratch_ + "/.config/pip"));
+      CAUDAL_TRY(base::WriteFileAtomic(scratch_ + "/.config/pip/pip.conf", config->second));
+    }
     return GiveTree(root_, options_.owner_uid);
   }
 
@@ -182,12 +204,13 @@ class Builder {
     command.argv = words;
     command.uid = build_uid_;
     command.working_directory = scratch_;
-    const char* home = std::getenv("HOME");
-    const bool own_home = build_uid_ < 0 && home != nullptr;
+    const bool own_home = build_uid_ < 0 && !Variable("HOME").empty();
     command.env = {"PATH=" + environment_.path + "/bin:/usr/local/bin:/usr/bin:/bin",
-                   "HOME=" + (own_home ? std::string(home) : scratch_), "TMPDIR=" + scratch_,
+                   "HOME=" + (own_home ? Variable("HOME") : scratch_), "TMPDIR=" + scratch_,
                    "LC_ALL=C.UTF-8", "PYTHONNOUSERSITE=1"};
-    for (const auto& [name, value] : settings_) command.env.push_back(name + "=" + value);
+    for (const auto& [name, value] : settings_) {
+      if (name != kPipConfig) command.env.push_back(name + "=" + value);
+    }
     return command;
   }
 
@@ -214,11 +237,12 @@ class Builder {
 Settings SettingsFromEnvironment() {
   Settings settings;
   const auto add = [&](const char* name) {
-    const char* value = std::getenv(name);
-    if (value != nullptr) settings[name] = value;
+    if (std::getenv(name) != nullptr) settings[name] = Variable(name);
   };
-  std::for_each(kPassed.begin(), kPassed.end(), add);
-  std::for_each(kSurroundings.begin(), kSurroundings.end(), add);
+  std::for_each(kPipVariables.begin(), kPipVariables.end(), add);
+  std::for_each(kNetworkVariables.begin(), kNetworkVariables.end(), add);
+  const std::string config = ReadPipConfig();
+  if (!config.empty()) settings[kPipConfig] = config;
   return settings;
 }
 

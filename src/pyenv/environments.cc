@@ -50,6 +50,7 @@ struct Environments::Impl {
   }
 
   const Options options;
+  const Settings settings = internal::SettingsFromEnvironment();
   std::mutex interpreters_mutex;
   std::map<std::string, Result<Interpreter>> interpreters;  // by "3.9"; "" is the default
   std::mutex mutex;
@@ -82,8 +83,7 @@ Result<Environment> Environments::Get(const Interpreter& interpreter,
                                       const std::function<void(std::string_view)>& progress) {
   const Options& options = impl_->options;
   const std::vector<PipCall> wanted = internal::WithKfpPackage(calls, options.kfp_package);
-  const Settings settings = internal::SettingsFromEnvironment();
-  const std::string key = EnvironmentKey(interpreter, wanted, settings);
+  const std::string key = EnvironmentKey(interpreter, wanted, impl_->settings);
   auto finished = internal::FindFinished(options, key, interpreter);
   if (finished.ok()) return finished;
 
@@ -96,7 +96,7 @@ Result<Environment> Environments::Get(const Interpreter& interpreter,
   }
   const auto flight = at->second = std::make_shared<Impl::Flight>();
   lock.unlock();
-  flight->result = internal::Build(options, key, interpreter, wanted, settings, progress);
+  flight->result = internal::Build(options, key, interpreter, wanted, impl_->settings, progress);
   lock.lock();
   flight->is_over = true;
   impl_->flights.erase(key);

@@ -173,7 +173,9 @@ TEST(EnvironmentKey, DependsOnWhatIsInstalledAndOnNothingElse) {
 
   EXPECT_EQ(key.size(), 64u);
   EXPECT_EQ(key, EnvironmentKey(python, calls, {{"http_proxy", "http://p"}}));
+  EXPECT_EQ(key, EnvironmentKey(python, calls, {{"PIP_DEFAULT_TIMEOUT", "60"}}));
   EXPECT_NE(key, EnvironmentKey(python, calls, {{"PIP_INDEX_URL", "https://a"}}));
+  EXPECT_NE(key, EnvironmentKey(python, calls, {{kPipConfig, "[global]"}}));
   EXPECT_NE(key, EnvironmentKey({"/usr/bin/python3.11", "3.11.3", "/usr"}, calls, {}));
   EXPECT_NE(key, EnvironmentKey(python, {calls[1], calls[0]}, {}));
   EXPECT_NE(key, EnvironmentKey(python, {calls[0], {{}, {"yapf", "six"}}}, {}));

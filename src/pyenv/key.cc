@@ -21,6 +21,13 @@ std::string Platform() {
   return std::string(name.sysname) + "-" + name.machine;
 }
 
+bool ChangesWhatIsInstalled(const std::string& name) {
+  for (const char* way : {"PIP_CERT", "PIP_PROXY", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES"}) {
+    if (name == way) return false;
+  }
+  return name.starts_with("PIP_") || name.starts_with("UV_") || name == kPipConfig;
+}
+
 /// A package given as a file can change under its name.
 json::array LocalFiles(const std::vector<PipCall>& calls) {
   json::array files;
@@ -51,7 +58,7 @@ std::string EnvironmentKey(const Interpreter& interpreter, const std::vector<Pip
   key["platform"] = Platform();
   json::object& chosen = key["settings"].emplace_object();
   for (const auto& [name, value] : settings) {
-    if (name.starts_with("PIP_") || name.starts_with("UV_")) chosen[name] = value;
+    if (ChangesWhatIsInstalled(name)) chosen[name] = value;
   }
   key["version"] = interpreter.version;
   return base::Sha256Hex(json::serialize(key));

@@ -55,9 +55,10 @@ struct Options {
   int owner_uid = -1;       ///< -1: ours; else the environment is built as and owned by this uid
 };
 
-/// Variables that pip is given from the server's environment, as name and value: index and
-/// constraint settings, proxies, certificates.
+/// What pip is given from the server's surroundings: variables with index and constraint settings,
+/// proxies and certificates by name, and the text of the user's pip.conf under `kPipConfig`.
 using Settings = std::map<std::string, std::string>;
+inline constexpr char kPipConfig[] = "pip.conf";
 
 /// The key of an environment: the same for the same interpreter, platform, calls and settings.
 std::string EnvironmentKey(const Interpreter& interpreter, const std::vector<PipCall>& calls,

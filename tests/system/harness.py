@@ -142,8 +142,7 @@ class Server:
             try:
                 self.process.wait(timeout)
             except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+                self.kill9()
                 raise AssertionError(f"server did not stop within {timeout} s of SIGTERM") from None
         return self.process.returncode if self.process else None
 

@@ -162,8 +162,9 @@ class RunSession {
         arguments_.Has("--json") ? Progress::Form::kNone : Progress::Form::kLines;
     Progress progress(is_terminal ? Progress::Form::kTree : without_terminal,
                       StyleFor(STDERR_FILENO));
-    // On a terminal durations move on once a second.
-    const int wait_millis = is_terminal ? 1'000 : 20'000;
+    // On a terminal durations move on once a second. A server that stops waits for its callers, so
+    // nobody asks for long.
+    const int wait_millis = is_terminal ? 1'000 : 3'000;
     int64_t sequence = 0;
     int reconnects = 0;
     while (true) {

@@ -1,6 +1,7 @@
 #include "executor/internal/work_files.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <utility>
@@ -76,6 +77,8 @@ void WorkFiles::Remove(int64_t key) const {
   const base::Status removed = base::RemoveTree(layout_.WorkDir(key));
   if (!removed.ok()) base::LogWarning("work directory stays behind: " + removed.message());
 }
+
+void WorkFiles::RemoveStep(int64_t key) const { unlink(StepPath(key).c_str()); }
 
 std::string WorkFiles::Path(int64_t key, const char* name) const {
   return layout_.WorkDir(key) + "/" + name;

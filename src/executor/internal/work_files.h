@@ -40,6 +40,8 @@ class WorkFiles {
   /// Keys that have a directory.
   std::vector<int64_t> List() const;
   void Remove(int64_t key) const;
+  /// Takes back that the attempt was staged: it is as if it had never been launched.
+  void RemoveStep(int64_t key) const;
 
  private:
   std::string Path(int64_t key, const char* name) const;
