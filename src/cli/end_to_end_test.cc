@@ -222,7 +222,7 @@ TEST_F(EndToEnd, ForegroundLeavesNoServer) {
 }
 
 TEST_F(EndToEnd, DetachReturnsTheRunId) {
-  const Ended ended = Run(RunWords(Write("exec sleep 1000"), {"--detach", "-e", "mine"}));
+  const Ended ended = Run(RunWords(Write("echo 1 > $0"), {"--detach", "-e", "mine"}));
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_EQ(ended.out.size(), 37u) << ended.out;
 }

@@ -31,6 +31,7 @@ class Stepper {
  private:
   Status OnRunCreated();
   Status OnAttemptStarted(const v1::Event::AttemptStarted& started);
+  Status OnAttemptWaiting(const v1::Event::AttemptWaiting& waiting);
   Status OnAttemptFinished(const v1::Event::AttemptFinished& finished);
   Status OnTerminateRequested(const v1::Event::TerminateRequested& request);
 
@@ -63,6 +64,9 @@ Result<v1::Delta> Stepper::Run() {
       break;
     case v1::Event::kAttemptStarted:
       CAUDAL_TRY(OnAttemptStarted(event.attempt_started()));
+      break;
+    case v1::Event::kAttemptWaiting:
+      CAUDAL_TRY(OnAttemptWaiting(event.attempt_waiting()));
       break;
     case v1::Event::kAttemptFinished:
       CAUDAL_TRY(OnAttemptFinished(event.attempt_finished()));
@@ -113,6 +117,16 @@ Status Stepper::OnAttemptStarted(const v1::Event::AttemptStarted& started) {
     draft_.ChangeRun().set_phase(v1::RUN_RUNNING);
     draft_.ChangeRun().set_started_at(now());
   }
+  return {};
+}
+
+Status Stepper::OnAttemptWaiting(const v1::Event::AttemptWaiting& waiting) {
+  const int task = waiting.task();
+  CAUDAL_TRY(CheckTask(task));
+  if (!IsLive(task, waiting.attempt_key())) return {};
+  // A cancellation has the last word.
+  if (draft_.task_state(task) != v1::PENDING || is_canceling()) return {};
+  draft_.Change(task).set_reason(waiting.reason());
   return {};
 }
 

@@ -3,7 +3,7 @@
 // follows). CAUDAL_UPDATE_GOLDENS=1 rewrites the traces.
 //
 // Script lines: create [name=json …] | start TASK | succeed TASK [output=json …] | fail TASK TEXT |
-// lose TASK | killed TASK | stale TASK | terminate | terminate now | inputs TASK
+// wait TASK TEXT | lose TASK | killed TASK | stale TASK | terminate | terminate now | inputs TASK
 
 #include <gtest/gtest.h>
 
@@ -67,6 +67,12 @@ class Player {
     } else if (verb == "terminate") {
       event.mutable_terminate_requested()->set_by("ann");
       event.mutable_terminate_requested()->set_now(subject == "now");
+    } else if (verb == "wait") {
+      std::string reason;
+      std::getline(words >> std::ws, reason);
+      event.mutable_attempt_waiting()->set_task(Find(subject));
+      event.mutable_attempt_waiting()->set_attempt_key(state_.task(Find(subject)).live_attempt());
+      event.mutable_attempt_waiting()->set_reason(reason);
     } else if (verb == "start") {
       event.mutable_attempt_started()->set_task(Find(subject));
       event.mutable_attempt_started()->set_attempt_key(state_.task(Find(subject)).live_attempt());

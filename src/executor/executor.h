@@ -16,6 +16,9 @@ namespace caudal::executor {
 class Reporter {
  public:
   virtual ~Reporter() = default;
+  /// What an attempt that has not started yet is waiting for, in words for people: said once, when
+  /// it takes longer than a moment.
+  virtual void Waiting(int64_t attempt_key, const std::string& reason) = 0;
   virtual void Started(int64_t attempt_key, int64_t at_micros) = 0;
   virtual void Finished(const caudal::v1::AttemptOutcome& outcome) = 0;
 };

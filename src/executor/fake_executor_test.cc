@@ -7,6 +7,7 @@ namespace {
 
 class Recorder final : public Reporter {
  public:
+  void Waiting(int64_t, const std::string&) override {}
   void Started(int64_t attempt_key, int64_t /*at_micros*/) override {
     lines.push_back("started " + std::to_string(attempt_key));
   }

@@ -431,8 +431,13 @@ struct LocalExecutor::Impl {
     python->interpreter = *interpreter;
     if (!wrapper) return base::OkStatus();
     LogAppender log(options.data_dir + "/" + spec->log_path());
-    auto environment = environments.Get(*interpreter, wrapper->calls,
-                                        [&log](std::string_view text) { log.Append(text); });
+    bool is_told = false;
+    const auto on_output = [&](std::string_view text) {
+      if (!is_told) TellWaiting(spec->attempt_key(), "building the Python environment");
+      is_told = true;
+      log.Append(text);
+    };
+    auto environment = environments.Get(*interpreter, wrapper->calls, on_output);
     if (!environment.ok()) return environment.status();
     provenance->set_environment(environment->key);
     python->environment = std::move(environment).value();
@@ -480,6 +485,15 @@ struct LocalExecutor::Impl {
   }
 
   // --- From the supervisor, on its client's thread.
+
+  void TellWaiting(int64_t key, const std::string& reason) {
+    Reporter* to = nullptr;
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      to = reporter;
+    }
+    if (to != nullptr) to->Waiting(key, reason);
+  }
 
   void OnStarted(int64_t key, int64_t at) {
     Reporter* to = nullptr;

@@ -24,6 +24,7 @@ using v1::AttemptSpec;
 /// Remembers what was reported and lets a test wait for it.
 class Recorder final : public Reporter {
  public:
+  void Waiting(int64_t, const std::string&) override {}
   void Started(int64_t attempt_key, int64_t at_micros) override {
     const std::lock_guard<std::mutex> lock(mutex_);
     started_[attempt_key] = at_micros;

@@ -190,6 +190,13 @@ Result<Values> OutputValues(const v1::AttemptSpec& spec, const Places& places,
                   ReadParameter(name, places.Parameters() + "/" + name,
                                 places.ParameterForStep(name), declared.at(name).parameter_type()));
   }
+  for (const auto& [name, value] : values) {
+    if (wire::ValueDepth(value) > wire::kMaxValueDepth) {
+      return InvalidArgument(
+          "output parameter '" + name + "' has lists or objects nested deeper than " +
+          std::to_string(wire::kMaxValueDepth) + " levels; hand it on as text or as an artifact");
+    }
+  }
   return values;
 }
 

@@ -1,4 +1,5 @@
 #include "launcher/internal/outputs.h"
+#include "wire/json.h"
 
 #include <sys/stat.h>
 
@@ -141,6 +142,10 @@ class Planner {
       if (value.has_null_value()) {
         return InvalidArgument("its metadata '" + key +
                                "' is null; leave the key out or give a value");
+      }
+      if (wire::ValueDepth(value) > wire::kMaxValueDepth) {
+        return InvalidArgument("its metadata '" + key + "' is nested deeper than " +
+                               std::to_string(wire::kMaxValueDepth) + " levels; flatten it");
       }
       (*metadata.mutable_fields())[key] = value;
     }

@@ -135,63 +135,11 @@ std::optional<std::vector<PathPart>> ParsePath(std::string_view text) {
 Placeholders::Placeholders(const v1::AttemptSpec& spec, const Places& places)
     : spec_(&spec), places_(places), values_(WithDefaults(spec)) {}
 
-Result<Placeholders> Placeholders::Make(const v1::AttemptSpec& spec, const Places& places) {
+Placeholders Placeholders::Make(const v1::AttemptSpec& spec, const Places& places) {
   Placeholders made(spec, places);
-  CAUDAL_TRY(made.ResolveValues());
   made.executor_input_ =
       wire::ToJson(MakeExecutorInput(spec, places, made.values_), wire::FieldNames::kCamelCase);
   return made;
-}
-
-Status Placeholders::ResolveValues() {
-  for (const auto& [name, value] : values_) CAUDAL_TRY(ResolveValue(name));
-  return {};
-}
-
-// A value may name other inputs whose values name further ones: depth first, each once.
-Status Placeholders::ResolveValue(const std::string& name) {
-  const auto [at, is_new] = progress_.try_emplace(name, Progress::kStarted);
-  if (!is_new && at->second == Progress::kDone) return {};
-  constexpr size_t kMaxChain = 100;
-  const auto started = std::count_if(progress_.begin(), progress_.end(), [](const auto& entry) {
-    return entry.second == Progress::kStarted;
-  });
-  if (!is_new || static_cast<size_t>(started) > kMaxChain) {
-    return InvalidArgument("input parameter '" + name +
-                           "' refers to itself through placeholders in its value: " +
-                           wire::ValueText(values_[name]).substr(0, 200));
-  }
-  Value value = values_[name];
-  CAUDAL_TRY(ReplaceInside(&value));
-  values_[name] = std::move(value);
-  progress_[name] = Progress::kDone;
-  return {};
-}
-
-Status Placeholders::ReplaceInside(Value* value) {
-  if (value->has_string_value()) {
-    if (value->string_value().find(kOpen) == std::string::npos) return {};
-    CAUDAL_ASSIGN(std::string text, Replace(value->string_value()));
-    value->set_string_value(std::move(text));
-  } else if (value->has_list_value()) {
-    for (Value& item : *value->mutable_list_value()->mutable_values()) {
-      CAUDAL_TRY(ReplaceInside(&item));
-    }
-  } else if (value->has_struct_value()) {
-    return ReplaceInStruct(value->mutable_struct_value());
-  }
-  return {};
-}
-
-Status Placeholders::ReplaceInStruct(google::protobuf::Struct* object) {
-  google::protobuf::Struct replaced;
-  for (auto& [key, value] : *object->mutable_fields()) {
-    CAUDAL_ASSIGN(std::string new_key, Replace(key));
-    CAUDAL_TRY(ReplaceInside(&value));
-    (*replaced.mutable_fields())[new_key] = std::move(value);
-  }
-  *object = std::move(replaced);
-  return {};
 }
 
 Result<std::string> Placeholders::Replace(std::string_view text) {
@@ -255,17 +203,13 @@ Result<Placeholders::Text> Placeholders::LookupInputs(const std::vector<PathPart
 }
 
 Result<Placeholders::Text> Placeholders::InputParameter(const std::string& name) {
-  if (values_.count(name) > 0) {
-    CAUDAL_TRY(ResolveValue(name));
-    return Text(wire::ValueText(values_[name]));
-  }
+  const auto value = values_.find(name);
+  if (value != values_.end()) return Text(wire::ValueText(value->second));
   const auto& declared = spec_->component().input_definitions().parameters();
   const auto found = declared.find(name);
   const bool may_be_absent = spec_->parameters().count(name) > 0 ||  // given as null
                              (found != declared.end() && found->second.is_optional());
   if (may_be_absent) return Text("");
-  // Data may speak of placeholders; only a command that does so is wrong.
-  if (!executor_input_) return Text();
   return InvalidArgument("the command needs input parameter '" + name +
                          "', which was not given and has no default");
 }
@@ -277,7 +221,6 @@ Result<Placeholders::Text> Placeholders::InputArtifactText(const std::string& na
   const auto given = spec_->artifacts().find(name);
   if (given == spec_->artifacts().end()) {
     if (definition != declared.end() && definition->second.is_optional()) return Text("");
-    if (!executor_input_) return Text();
     return InvalidArgument("the command needs input artifact '" + name + "', which was not given");
   }
   const auto& artifacts = given->second.artifacts();

@@ -160,7 +160,7 @@ Result<std::vector<std::string>> ResolveCommand(const v1::AttemptSpec& spec, con
                                  spec.container().command().end());
   words.insert(words.end(), spec.container().args().begin(), spec.container().args().end());
   if (!places.sandbox) CAUDAL_TRY(CheckLiteralPaths(words));
-  CAUDAL_ASSIGN(auto placeholders, internal::Placeholders::Make(spec, places));
+  auto placeholders = internal::Placeholders::Make(spec, places);
   std::vector<std::string> argv;
   for (const std::string& word : words) {
     CAUDAL_ASSIGN(std::vector<std::string> resolved, placeholders.Words(word));

@@ -138,6 +138,10 @@ void Orchestrator::PostDelete(int64_t run_key, std::function<void(Status)> done)
   Post(Delete{run_key, std::move(done)});
 }
 
+void Orchestrator::Waiting(int64_t attempt_key, const std::string& reason) {
+  Post(AttemptWaiting{attempt_key, reason});
+}
+
 void Orchestrator::Started(int64_t attempt_key, int64_t at_micros) {
   Post(AttemptStarted{attempt_key, at_micros});
 }
@@ -255,6 +259,19 @@ void Orchestrator::Handle(Turn& turn, const Terminating& terminating) {
 void Orchestrator::Handle(Turn& turn, const Delete& deletion) {
   turn.deleted.push_back(deletion.run_key);
   turn.answers.emplace_back(deletion.done, Status());
+}
+
+void Orchestrator::Handle(Turn& turn, const AttemptWaiting& waiting) {
+  const auto place = attempts_.find(waiting.attempt_key);
+  if (place == attempts_.end()) return;
+  auto run = Find(place->second.run_key);
+  if (!run.ok()) return;  // only words: not worth trying again
+  v1::Event event = MakeEvent();
+  event.mutable_attempt_waiting()->set_task(place->second.task);
+  event.mutable_attempt_waiting()->set_attempt_key(waiting.attempt_key);
+  event.mutable_attempt_waiting()->set_reason(waiting.reason);
+  const Status stepped = StepRun(turn, **run, place->second.run_key, std::move(event));
+  if (!stepped.ok()) base::LogError("wait of an attempt refused: " + stepped.ToString());
 }
 
 void Orchestrator::Handle(Turn& turn, const AttemptStarted& started) {

@@ -76,6 +76,7 @@ class Orchestrator final : public executor::Reporter {
   void PostDelete(int64_t run_key, std::function<void(base::Status)> done);
 
   // executor::Reporter
+  void Waiting(int64_t attempt_key, const std::string& reason) override;
   void Started(int64_t attempt_key, int64_t at_micros) override;
   void Finished(const v1::AttemptOutcome& outcome) override;
 
@@ -98,6 +99,10 @@ class Orchestrator final : public executor::Reporter {
     int64_t run_key;
     std::function<void(base::Status)> done;
   };
+  struct AttemptWaiting {
+    int64_t attempt_key;
+    std::string reason;
+  };
   struct AttemptStarted {
     int64_t attempt_key;
     int64_t at;
@@ -105,7 +110,8 @@ class Orchestrator final : public executor::Reporter {
   struct AttemptFinished {
     v1::AttemptOutcome outcome;
   };
-  using Message = std::variant<Create, Terminating, Delete, AttemptStarted, AttemptFinished>;
+  using Message =
+      std::variant<Create, Terminating, Delete, AttemptWaiting, AttemptStarted, AttemptFinished>;
 
   struct OpenRun {
     explicit OpenRun(engine::State s) : state(std::move(s)) {}
@@ -123,6 +129,7 @@ class Orchestrator final : public executor::Reporter {
   void Handle(Turn& turn, Create& create);
   void Handle(Turn& turn, const Terminating& terminating);
   void Handle(Turn& turn, const Delete& deletion);
+  void Handle(Turn& turn, const AttemptWaiting& waiting);
   void Handle(Turn& turn, const AttemptStarted& started);
   void Handle(Turn& turn, const AttemptFinished& finished);
   base::Status StepRun(Turn& turn, OpenRun& run, int64_t run_key, v1::Event event);

@@ -40,7 +40,7 @@ def kernel_makes_namespaces():
     return subprocess.run(words, capture_output=True).returncode == 0
 
 
-@pytest.fixture(scope="session", params=["process", "sandbox"])
+@pytest.fixture(scope="session", params=["sandbox", "process"])
 def server(request, long_lived_data_dir, shared_dir):
     """The long-lived server of one isolation. Tests that use it give their objects unique names."""
     made = Server(long_lived_data_dir, request.param, see(shared_dir))
@@ -51,7 +51,7 @@ def server(request, long_lived_data_dir, shared_dir):
             pytest.skip(f"no namespaces on this machine: {error}")
         raise
     yield made
-    last = request.param == "sandbox"
+    last = request.param == "process"
     code, left = made.stop(), made.end_leftovers()
     if last:
         subprocess.run(["rm", "-rf", str(long_lived_data_dir.parent)], check=False)

@@ -5,8 +5,9 @@ import pathlib
 import pwd
 
 import pytest
+import yaml
 
-from harness import wait_until
+from harness import ROOT, wait_until
 from ir import param, pipeline, shell, step
 
 FACTS = r"""
@@ -148,3 +149,17 @@ def test_directory_artifact_is_read_only_for_its_reader(server):
     assert server.log_of(report, "again") == "one\n", "a reader changed what it was given"
     if server.isolation == "sandbox":
         assert "wrote" not in server.log_of(report, "use")
+
+
+@pytest.mark.parametrize("first, second", [("process", "sandbox"), ("sandbox", "process")])
+def test_environment_serves_both_isolations(fresh, first, second):
+    """An environment that was built under one isolation is complete and readable under the other."""
+    text = (ROOT / "examples" / "quickstart" / "fit_line.yaml").read_text()
+    server = fresh(isolation=first).start()
+    for isolation in (first, second):
+        server.stop()
+        server.isolation = isolation
+        server.start()
+        report = server.run(yaml.safe_load(text), timeout=120)
+        log = server.log_of(report, "make-points")
+        assert report["state"] == "SUCCEEDED", f"{isolation} after {first}: {log}"

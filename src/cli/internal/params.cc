@@ -124,7 +124,7 @@ class Converter {
   void TakeFile(const std::string& file_name, const std::string& text) {
     const auto object = ParseJson(text);
     if (!object || object->kind_case() != Value::kStructValue) {
-      faults_.push_back({file_name, "is not a JSON object of parameters"});
+      faults_.push_back({file_name, "is not a JSON object of parameters, as in {\"rate\": 0.1}"});
       return;
     }
     for (const auto& [name, value] : object->struct_value().fields()) {

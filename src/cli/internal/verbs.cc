@@ -16,7 +16,7 @@ constexpr Flag kMount = {"--mount", "", "HOST[:PATH][:rw]", "shows sandboxed ste
 constexpr std::array kRunFlags = {
     Flag{"--param", "-p", "NAME=VALUE", "a parameter; NAME=@FILE reads the value from a file",
          true},
-    Flag{"--params", "", "FILE", "parameters from a JSON or YAML file; -p wins"},
+    Flag{"--params", "", "FILE", "parameters from a JSON file; -p wins"},
     Flag{"--name", "", "N", "the run's name"},
     Flag{"--experiment", "-e", "EXPERIMENT", "the experiment it belongs to; made when missing"},
     kDataDir,

@@ -29,8 +29,10 @@ std::optional<std::string> Lookup(const Draft& draft, int task, std::string_view
   const std::optional<std::string> input = InputName(expression);
   if (!input) return JobFact(draft, task, expression);
   const auto found = draft.parameters(task).find(*input);
-  if (found == draft.parameters(task).end()) return std::nullopt;
-  return wire::ValueText(found->second);
+  if (found != draft.parameters(task).end()) return wire::ValueText(found->second);
+  // An input that is wired, but to nothing, reads as nothing.
+  const bool is_wired = draft.plan(task).spec->inputs().parameters().count(*input) > 0;
+  return is_wired ? std::optional<std::string>("") : std::nullopt;
 }
 
 // One pass: what is put in is not scanned again.

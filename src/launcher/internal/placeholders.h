@@ -1,6 +1,6 @@
 #pragma once
 
-/// Placeholders in command words and parameter values: `{{$.inputs.parameters['x']}}`, `{{$}}`,
+/// Placeholders in command words: `{{$.inputs.parameters['x']}}`, `{{$}}`,
 /// `{"IfPresent": …}` and the others (execution.md 3.1 to 3.4).
 
 #include <google/protobuf/struct.pb.h>
@@ -32,11 +32,12 @@ std::optional<std::vector<PathPart>> ParsePath(std::string_view text);
 /// data. A placeholder that is not known stays as written.
 ///
 /// `spec` must outlive it. Errors: kInvalidArgument for an input that a placeholder needs and that
-/// was not given, and for parameter values that refer to each other in a circle.
+/// was not given.
 class Placeholders {
  public:
-  /// Resolves the placeholders inside parameter values, then serialises the ExecutorInput.
-  static base::Result<Placeholders> Make(const v1::AttemptSpec& spec, const Places& places);
+  /// Serialises the ExecutorInput. Parameter values are data here: the engine has resolved what the
+  /// pipeline's author wrote into them.
+  static Placeholders Make(const v1::AttemptSpec& spec, const Places& places);
 
   /// The text with every placeholder replaced.
   base::Result<std::string> Replace(std::string_view text);
@@ -49,11 +50,6 @@ class Placeholders {
   using Text = std::optional<std::string>;  // nullopt: no such placeholder
 
   Placeholders(const v1::AttemptSpec& spec, const Places& places);
-
-  base::Status ResolveValues();
-  base::Status ResolveValue(const std::string& name);
-  base::Status ReplaceInside(Value* value);
-  base::Status ReplaceInStruct(google::protobuf::Struct* object);
 
   base::Result<Text> Lookup(const std::vector<PathPart>& path);
   Text LookupJob(const std::string& name) const;
@@ -70,13 +66,10 @@ class Placeholders {
   base::Status Evaluate(const Value& element, std::vector<std::string>* words);
   bool IsPresent(const std::string& input) const;
 
-  enum class Progress { kStarted, kDone };
-
   const v1::AttemptSpec* spec_;
   Places places_;
   Values values_;
-  std::map<std::string, Progress> progress_;
-  Text executor_input_;  // not there while values are being resolved: "{{$}}" stays inside them
+  std::string executor_input_;  // JSON, what "{{$}}" stands for
 };
 
 }  // namespace caudal::launcher::internal
