@@ -50,7 +50,7 @@ class Stepper {
   bool IsLive(int task, int64_t attempt_key) const;
   bool is_canceling() const { return draft_.phase() == v1::RUN_CANCELING; }
   int64_t now() const { return draft_.event().at(); }
-  std::string NamesOfOpenUpstreams(int task) const;
+  std::string WhatIsAwaited(int task) const;
 
   Draft draft_;
   std::deque<int> work_;  // finished tasks whose consequences are to be drawn
@@ -215,22 +215,21 @@ void Stepper::OpenDag(int dag) {
     if (draft_.unmet(child) == 0) {
       Ready(child);
     } else {
-      draft_.Change(child).set_reason("waiting for " + NamesOfOpenUpstreams(child));
+      draft_.Change(child).set_reason("waiting for " + WhatIsAwaited(child));
     }
   }
 }
 
-std::string Stepper::NamesOfOpenUpstreams(int task) const {
-  constexpr int kShown = 3;
+std::string Stepper::WhatIsAwaited(int task) const {
+  // Names only when few are left: a join of thousands must not be looked through at each arrival.
+  constexpr int kNamed = 3;
+  if (draft_.unmet(task) > kNamed) return std::to_string(draft_.unmet(task)) + " tasks";
   const int first = draft_.first_child(draft_.parent(task));
   std::string names;
-  int open = 0;
   for (const int position : draft_.plan(task).upstream) {
     if (model::IsFinal(draft_.task_state(first + position))) continue;
-    if (++open > kShown) continue;
     names += (names.empty() ? "" : ", ") + draft_.name(first + position);
   }
-  if (open > kShown) names += " and " + std::to_string(open - kShown) + " more";
   return names;
 }
 
@@ -316,7 +315,7 @@ void Stepper::TellDependents(int task) {
     if (unmet == 0) {
       Ready(dependent);
     } else {
-      draft_.Change(dependent).set_reason("waiting for " + NamesOfOpenUpstreams(dependent));
+      draft_.Change(dependent).set_reason("waiting for " + WhatIsAwaited(dependent));
     }
   }
 }

@@ -79,11 +79,7 @@ void Orchestrator::Stop() {
     is_stopping_ = true;
   }
   mailbox_filled_.notify_all();
-  {
-    const std::lock_guard lock(watch_mutex_);
-    sequences_.clear();
-  }
-  sequence_moved_.notify_all();
+  StopWaits();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -175,8 +171,16 @@ void Orchestrator::WaitForChange(int64_t run_key, int64_t after,
   std::unique_lock lock(watch_mutex_);
   sequence_moved_.wait_for(lock, timeout, [&] {
     const auto found = sequences_.find(run_key);
-    return found == sequences_.end() || found->second > after;
+    return waits_are_over_ || found == sequences_.end() || found->second > after;
   });
+}
+
+void Orchestrator::StopWaits() {
+  {
+    const std::lock_guard lock(watch_mutex_);
+    waits_are_over_ = true;
+  }
+  sequence_moved_.notify_all();
 }
 
 void Orchestrator::Publish(int64_t run_key, int64_t seq, bool is_open) {

@@ -67,6 +67,8 @@ class Orchestrator final : public executor::Reporter {
   /// Waits until the run's sequence is greater than `after`, or it is not open any more, or
   /// `timeout` has passed.
   void WaitForChange(int64_t run_key, int64_t after, std::chrono::milliseconds timeout);
+  /// Ends all waits, now and from now on. First step of shutting down: who waits holds up the rest.
+  void StopWaits();
 
   // The same without blocking; `done` is called by the turn that handled it.
   void PostCreate(NewRun run, std::function<void(base::Result<int64_t>)> done);
@@ -163,6 +165,7 @@ class Orchestrator final : public executor::Reporter {
   std::mutex watch_mutex_;
   std::condition_variable sequence_moved_;
   std::unordered_map<int64_t, int64_t> sequences_;  // of open runs
+  bool waits_are_over_ = false;
 };
 
 }  // namespace caudal::orchestrator

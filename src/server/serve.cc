@@ -65,6 +65,7 @@ struct Parts {
 };
 
 void Parts::Stop() {
+  if (orchestrator) orchestrator->StopWaits();
   if (http) http->Stop();
   if (orchestrator) orchestrator->Stop();
   if (executor) executor->Stop();

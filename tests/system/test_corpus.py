@@ -12,6 +12,7 @@ import threading
 
 import pytest
 import yaml
+from google.protobuf import json_format
 
 from harness import FINAL, ROOT, Server, caudal, report_of, wait_until
 
@@ -25,7 +26,7 @@ UNSUPPORTED = {
     "parallelfor", "loop_raw", "loop_input", "nested_loop", "parallelism_limit", "collected",
     "exit_handler", "task_final_status", "final_status_py", "ignore_upstream_failure", "retry",
     "importer", "importer_dynamic_uri", "importer_metadata", "importer_reimport",
-    "importer_download_to_workspace", "expression_selector", "workspace", "notebook",
+    "importer_download_to_workspace", "expression_selector", "workspace",
     "artifact_list_input", "artifact_list_output", "artifact_list_py",
 }
 # Supported only as far as the case needs nothing of it: no secret or claim to mount.
@@ -110,7 +111,7 @@ class Doors:
         except kfp_server_api.ApiException as fault:
             assert fault.status == 400 and fault.body
             return {"state": "REJECTED"}
-        except (ValueError, RuntimeError, yaml.YAMLError) as fault:  # the SDK refused it first
+        except (json_format.ParseError, ValueError, yaml.YAMLError) as fault:  # the SDK refused it
             return {"state": "REJECTED", "by": str(fault)}
         final = wait_until(
             lambda: (lambda r: r if r.state in FINAL else None)(self.client.get_run(run.run_id)),
