@@ -1,6 +1,11 @@
-#include <algorithm>
+#include <google/protobuf/descriptor.h>
 
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "kubernetes_platform/kubernetes_executor_config.pb.h"
 #include "spec/internal/check.h"
+#include "wire/json.h"
 
 namespace caudal::spec {
 namespace {
@@ -63,6 +68,32 @@ void FindInOutputs(const Component& dag, Faults* faults) {
   }
 }
 
+// Settings of the platform document that change what a step sees or how long it may take. The
+// others (node selection, image pulling, labels) have no meaning on one machine and are left aside.
+void FindInKubernetesConfig(const Component& leaf, Faults* faults) {
+  static const std::map<std::string, std::string> kMissing = {
+      {"secret_as_volume", "secrets"},         {"secret_as_env", "secrets"},
+      {"config_map_as_volume", "config maps"}, {"config_map_as_env", "config maps"},
+      {"pvc_mount", "volume claims"},          {"generic_ephemeral_volume", "volumes"},
+      {"empty_dir_mounts", "volumes"},         {"field_path_as_env", "field paths"},
+      {"init_containers", "init containers"},  {"active_deadline_seconds", "time-outs"},
+  };
+  kfp_kubernetes::KubernetesExecutorConfig config;
+  google::protobuf::Value value;
+  *value.mutable_struct_value() = leaf.kubernetes_config;
+  // MakePlan has reported what cannot be read.
+  wire::FromJson(wire::FromValue(value), &config, wire::UnknownFields::kIgnore);
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  config.GetReflection()->ListFields(config, &fields);
+  for (const auto* field : fields) {
+    const auto missing = kMissing.find(field->name());
+    if (missing == kMissing.end()) continue;
+    faults->Report("platforms.kubernetes.deploymentSpec.executors." + leaf.spec->executor_label() +
+                       "." + field->json_name(),
+                   missing->second + " are not supported yet");
+  }
+}
+
 void FindInPlatform(const Plan& plan, Faults* faults) {
   if (!plan.package.platform) return;
   const auto& platforms = plan.package.platform->platforms();
@@ -70,6 +101,11 @@ void FindInPlatform(const Plan& plan, Faults* faults) {
   if (kubernetes != platforms.end() && kubernetes->second.pipelineconfig().has_workspace()) {
     faults->Report("platforms.kubernetes.pipelineConfig.workspace",
                    "workspaces are not supported yet");
+  }
+  if (kubernetes != platforms.end() &&
+      kubernetes->second.pipelineconfig().active_deadline_seconds() > 0) {
+    faults->Report("platforms.kubernetes.pipelineConfig.activeDeadlineSeconds",
+                   "time-outs are not supported yet");
   }
 }
 
@@ -80,6 +116,7 @@ std::vector<base::Fault> FindUnsupported(const Plan& plan) {
   for (const Component& component : plan.components) {
     for (const TaskPlan& task : component.tasks) FindInTask(component, task, &faults);
     if (component.kind == ComponentKind::kDag) FindInOutputs(component, &faults);
+    if (component.kind == ComponentKind::kContainer) FindInKubernetesConfig(component, &faults);
     if (component.kind != ComponentKind::kImporter) continue;
     const std::string path =
         "deploymentSpec.executors." + component.spec->executor_label() + ".importer";

@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import BINARY, Server, new_data_dir, see  # noqa: E402
+from harness import BINARY, Server, leftovers_of_all, new_data_dir, see  # noqa: E402
 
 
 def pytest_configure(config):
@@ -33,6 +33,14 @@ def shared_dir():
     folder.chmod(0o777)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_behind():
+    """At the end of everything, no process of any server of these tests may be there."""
+    yield
+    left = leftovers_of_all()
+    assert not left, f"processes were left behind: {left}"
 
 
 def kernel_makes_namespaces():
@@ -66,7 +74,7 @@ def isolation(server):
 
 @pytest.fixture
 def fresh():
-    """Makes servers of their own for one test; all are gone, with their processes, at its end."""
+    """Makes servers of their own for one test; all are gone, with their steps, at its end."""
     made = []
 
     def make(**options):
