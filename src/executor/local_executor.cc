@@ -63,11 +63,31 @@ Share MachineShare(const LocalOptions& options) {
   return share;
 }
 
-// Appends what comes to a file that others write, too.
+pyenv::Options EnvironmentOptions(const LocalOptions& options) {
+  pyenv::Options environments;
+  environments.envs_dir = options.data_dir + "/envs";
+  environments.kfp_package = options.kfp_package;
+  // Also without sandboxes: the same data directory may be served with them tomorrow.
+  environments.owner_uid = options.step_uid;
+  if (options.isolation != "sandbox") return environments;
+  environments.sandbox = options.no_sandbox_reason.empty();
+  environments.hidden = internal::HiddenDirs(options.data_dir);
+  for (const std::string& text : options.mounts) {
+    const auto mount = internal::ParseMount(text);
+    if (!mount.ok()) continue;  // Make refuses it
+    environments.binds.push_back(
+        {.source = mount->source(), .target = mount->target(), .writable = mount->writable()});
+  }
+  return environments;
+}
+
+// Appends what comes to a file that others write, too, and stops at `limit`.
 class LogAppender {
  public:
-  explicit LogAppender(std::string path) : path_(std::move(path)) {}
+  LogAppender(std::string path, int64_t limit) : path_(std::move(path)), left_(limit) {}
   void Append(std::string_view text) {
+    if (left_ < static_cast<int64_t>(text.size())) return;
+    left_ -= static_cast<int64_t>(text.size());
     if (!fd_.valid()) {
       const base::Status made = base::MakeDirs(path_.substr(0, path_.rfind('/')));
       if (made.ok())
@@ -82,6 +102,7 @@ class LogAppender {
 
  private:
   std::string path_;
+  int64_t left_;
   base::UniqueFd fd_;
 };
 
@@ -115,8 +136,7 @@ struct LocalExecutor::Impl {
       : options(std::move(given)),
         layout{options.data_dir, options.step_uid},
         files(layout),
-        environments({options.data_dir + "/envs", options.kfp_package,
-                      options.isolation == "sandbox" ? options.step_uid : -1}),
+        environments(EnvironmentOptions(options)),
         admission(MachineShare(options)),
         staging("staging", options.staging_threads),
         collecting("collecting", options.collecting_threads) {}
@@ -430,7 +450,7 @@ struct LocalExecutor::Impl {
     provenance->set_interpreter(interpreter->path);
     python->interpreter = *interpreter;
     if (!wrapper) return base::OkStatus();
-    LogAppender log(options.data_dir + "/" + spec->log_path());
+    LogAppender log(options.data_dir + "/" + spec->log_path(), options.log_limit_bytes);
     bool is_told = false;
     const auto on_output = [&](std::string_view text) {
       if (!is_told) TellWaiting(spec->attempt_key(), "building the Python environment");
@@ -609,8 +629,7 @@ struct LocalExecutor::Impl {
   }
 
   void Finish(int64_t key, AttemptOutcome outcome) {
-    const base::Status written = files.WriteOutcome(outcome);
-    if (!written.ok()) base::LogWarning("outcome is reported but not kept: " + written.message());
+    KeepOutcome(key, outcome);
     Reporter* to = nullptr;
     {
       const std::lock_guard<std::mutex> lock(mutex);
@@ -623,6 +642,17 @@ struct LocalExecutor::Impl {
       to = reporter;
     }
     if (to != nullptr) to->Finished(outcome);
+  }
+
+  // On disk before it is told. A disk that the step itself has filled gets its space back first: a
+  // full disk could keep neither this outcome nor the commit that follows.
+  void KeepOutcome(int64_t key, const AttemptOutcome& outcome) {
+    base::Status written = files.WriteOutcome(outcome);
+    // A success keeps its files until it is committed: should the outcome be lost, it is collected
+    // again.
+    if (outcome.result() != AttemptOutcome::SUCCEEDED) files.RemoveScratch(key);
+    if (!written.ok()) written = files.WriteOutcome(outcome);
+    if (!written.ok()) base::LogWarning("outcome is reported but not kept: " + written.message());
   }
 
   void ReportKnown(int64_t key) {

@@ -128,6 +128,10 @@ std::map<std::string, std::string> MakeEnvironment(const v1::AttemptSpec& spec,
   return env;
 }
 
+bool IsNameCharacter(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.';
+}
+
 /// Where `word` names one of the directories that exist in a sandbox only; npos when it does not.
 size_t FindSandboxPath(std::string_view word, std::string_view directory) {
   for (size_t at = word.find(directory); at != std::string_view::npos;
@@ -135,14 +139,16 @@ size_t FindSandboxPath(std::string_view word, std::string_view directory) {
     const char before = at == 0 ? ' ' : word[at - 1];
     const bool starts_path = std::isalnum(static_cast<unsigned char>(before)) == 0 &&
                              std::string_view("_-./}~").find(before) == std::string_view::npos;
-    if (starts_path) return at;
+    const size_t after = at + directory.size();
+    const bool ends_name = after >= word.size() || !IsNameCharacter(word[after]);
+    if (starts_path && ends_name) return at;
   }
   return std::string_view::npos;
 }
 
 Status CheckLiteralPaths(const std::vector<std::string>& words) {
   for (const std::string& word : words) {
-    for (const std::string_view directory : {"/minio/", "/s3/", "/gcs/", "/tmp/kfp"}) {
+    for (const std::string_view directory : {"/minio", "/s3", "/gcs", "/tmp/kfp"}) {
       const size_t at = FindSandboxPath(word, directory);
       if (at == std::string_view::npos) continue;
       const size_t end = std::min(word.find_first_of(" \t\n\"'", at), word.size());

@@ -213,7 +213,8 @@ INSTANTIATE_TEST_SUITE_P(Each, StageFaultTest, testing::ValuesIn(kFaults),
                          [](const auto& fault) { return std::string(fault.param.name); });
 
 TEST_F(StageTest, AddressesAreNotTakenForMountPoints) {
-  spec_.mutable_container()->add_args("curl https://example.org/s3/x s3://b/k a/minio/b");
+  spec_.mutable_container()->add_args(
+      "curl https://example.org/s3/x s3://b/k a/minio/b /tmp/kfp_nb_outputs/log /s3-data");
 
   EXPECT_TRUE(Stage(layout_, spec_, false).ok());
 }

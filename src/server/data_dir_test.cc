@@ -43,7 +43,10 @@ TEST(SweepFiles, RemovesOnlyWhatNobodyKnows) {
   ASSERT_TRUE(base::WriteFileAtomic(dir + "/logs/07/7.log", "x").ok());
   ASSERT_TRUE(base::WriteFileAtomic(dir + "/logs/07/9.log", "x").ok());
 
-  SweepFiles(dir, [](int64_t key) -> base::Result<bool> { return key == 7; });
+  const auto is_known = [](int64_t key) -> base::Result<bool> { return key == 7; };
+  SweepFiles(dir, true, is_known);
+  EXPECT_TRUE(base::PathExists(dir + "/objects/08/8")) << "a stopping server went on";
+  SweepFiles(dir, false, is_known);
 
   EXPECT_TRUE(base::PathExists(dir + "/objects/07/7/model"));
   EXPECT_TRUE(base::PathExists(dir + "/logs/07/7.log"));

@@ -21,6 +21,7 @@
 #include "orchestrator/orchestrator.h"
 #include "sandbox/sandbox.h"
 #include "server/internal/data_dir.h"
+#include "server/internal/loopback.h"
 #include "service/service.h"
 #include "store/run_log.h"
 #include "store/store.h"
@@ -59,21 +60,19 @@ struct Parts {
   std::unique_ptr<service::Service> service;
   std::unique_ptr<api::Gateway> gateway;
   std::unique_ptr<http::Server> http;
+  std::atomic<bool> is_stopping = false;
   std::thread sweeper;
 
   void Stop();
 };
 
 void Parts::Stop() {
+  is_stopping = true;
   if (orchestrator) orchestrator->StopWaits();
   if (http) http->Stop();
   if (orchestrator) orchestrator->Stop();
   if (executor) executor->Stop();
   if (sweeper.joinable()) sweeper.join();
-}
-
-bool IsLoopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
 }
 
 Status CheckOptions(const ServeOptions& options) {
@@ -127,7 +126,7 @@ Status MakeExecutor(const ServeOptions& options, const std::string& data_dir,
   return {};
 }
 
-Status MakeGateway(Parts* parts) {
+Status MakeGateway(const ServeOptions& options, Parts* parts) {
   service::Service* service = parts->service.get();
   api::Backend backend;
   backend.methods = service->Methods();
@@ -141,6 +140,7 @@ Status MakeGateway(Parts* parts) {
     return service->OpenLog(caller, run_id, node_id);
   };
   backend.version = base::kVersion;
+  backend.allowed_hosts = NamesOf(options.host);
   CAUDAL_ASSIGN(parts->gateway, api::Gateway::Make(std::move(backend)));
   return {};
 }
@@ -171,12 +171,12 @@ Status Construct(const ServeOptions& options, const DataDir& data_dir, Activity*
       std::make_unique<service::Service>(*parts->store, *parts->orchestrator, parts->clock,
                                          service::Options{data_dir.path(), isolation});
   CAUDAL_TRY(parts->service->Prepare());
-  CAUDAL_TRY(MakeGateway(parts));
+  CAUDAL_TRY(MakeGateway(options, parts));
   CAUDAL_TRY(parts->orchestrator->Recover());
   parts->orchestrator->Start();
   CAUDAL_TRY(StartHttp(options, activity, parts));
-  parts->sweeper = std::thread([store = parts->store.get(), path = data_dir.path()] {
-    SweepFiles(path, [store](int64_t key) -> Result<bool> {
+  parts->sweeper = std::thread([parts, store = parts->store.get(), path = data_dir.path()] {
+    SweepFiles(path, parts->is_stopping, [store](int64_t key) -> Result<bool> {
       bool known = true;
       CAUDAL_TRY(store->Read([&](sql::Database& database) -> Status {
         CAUDAL_ASSIGN(known, store::IsKnownAttempt(database, key));

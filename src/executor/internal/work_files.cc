@@ -78,6 +78,13 @@ void WorkFiles::Remove(int64_t key) const {
   if (!removed.ok()) base::LogWarning("work directory stays behind: " + removed.message());
 }
 
+void WorkFiles::RemoveScratch(int64_t key) const {
+  for (const char* name : {"outputs", "params", "tmp", "home", "fs", "publish"}) {
+    const base::Status removed = base::RemoveTree(Path(key, name));
+    if (!removed.ok()) base::LogWarning("scratch stays behind: " + removed.message());
+  }
+}
+
 void WorkFiles::RemoveStep(int64_t key) const { unlink(StepPath(key).c_str()); }
 
 std::string WorkFiles::Path(int64_t key, const char* name) const {

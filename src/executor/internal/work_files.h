@@ -40,6 +40,9 @@ class WorkFiles {
   /// Keys that have a directory.
   std::vector<int64_t> List() const;
   void Remove(int64_t key) const;
+  /// Frees the space of a step that has ended: its outputs, scratch and home. What was published is
+  /// elsewhere already; nothing can be collected afterwards.
+  void RemoveScratch(int64_t key) const;
   /// Takes back that the attempt was staged: it is as if it had never been launched.
   void RemoveStep(int64_t key) const;
 

@@ -53,9 +53,10 @@ Result<DataDir> DataDir::Claim(const std::string& path) {
                              "; stop it with: caudal server stop --data-dir " + path);
   }
   if (ftruncate(lock.get(), 0) != 0) return base::FromErrno(errno, "cannot empty " + lock_path);
-  for (const char* folder : {"objects", "envs", "work", "logs"}) {
-    CAUDAL_TRY(base::MakeDirs(path + "/" + folder, mode));
+  for (const char* folder : {"objects", "work", "logs"}) {
+    CAUDAL_TRY(base::MakeDirs(path + "/" + folder));
   }
+  CAUDAL_TRY(base::MakeDirs(path + "/envs", mode));
   return DataDir(path, std::move(lock));
 }
 
@@ -73,7 +74,7 @@ void DataDir::Withdraw() const {
   if (ftruncate(lock_.get(), 0) != 0) base::LogWarning("cannot empty " + path_ + "/lock");
 }
 
-void SweepFiles(const std::string& data_dir,
+void SweepFiles(const std::string& data_dir, const std::atomic<bool>& is_stopping,
                 const std::function<Result<bool>(int64_t attempt_key)>& is_known) {
   for (const char* folder : {"/objects/", "/logs/"}) {
     const auto shards = base::ListDir(data_dir + folder);
@@ -83,6 +84,7 @@ void SweepFiles(const std::string& data_dir,
       const auto names = base::ListDir(shard_path);
       if (!names.ok()) continue;
       for (const std::string& name : *names) {
+        if (is_stopping) return;
         const auto key = KeyOf(name);
         const auto known = key ? is_known(*key) : Result<bool>(true);
         if (!known.ok() || *known) continue;

@@ -2,6 +2,7 @@
 
 /// A data directory and who owns it.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -32,8 +33,9 @@ class DataDir {
 };
 
 /// Removes published outputs and logs whose attempts `is_known` denies: left by a crash between
-/// publishing and commit, or by a deleted run. Safe while steps run.
-void SweepFiles(const std::string& data_dir,
+/// publishing and commit, or by a deleted run. Safe while steps run. Leaves off once `is_stopping`:
+/// what is left goes at the next start.
+void SweepFiles(const std::string& data_dir, const std::atomic<bool>& is_stopping,
                 const std::function<base::Result<bool>(int64_t attempt_key)>& is_known);
 
 }  // namespace caudal::server
