@@ -25,4 +25,6 @@ if(CAUDAL_SANITIZE)
 endif()
 
 set(CAUDAL_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
-                    -Woverloaded-virtual -Werror)
+                    -Woverloaded-virtual -Werror
+                    # GCC 12 sees ghosts in std::optional.
+                    -Wno-maybe-uninitialized)

@@ -53,7 +53,9 @@ void Progress::ShowTree(const v1::RunReport& report, int64_t now_micros) {
 
 void Progress::ShowChanges(const v1::RunReport& report, int64_t now_micros) {
   for (const v1::RunReport::ReportTask& task : report.tasks()) {
-    if (task.path().empty() || task.state() == "PENDING") continue;
+    // Waiting for others is the normal course; waiting for something being made is worth a line.
+    const bool only_waits = task.state() == "PENDING" && task.reason().rfind("waiting", 0) == 0;
+    if (task.path().empty() || only_waits) continue;
     const std::string state = task.state() + "#" + std::to_string(task.attempts());
     std::string& before = shown_[task.path()];
     if (before == state) continue;
