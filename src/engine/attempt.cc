@@ -40,7 +40,12 @@ Result<std::string> Resolve(std::string_view text, const Parameters& parameters,
 Result<int64_t> Quantity(const std::string& text, double legacy, double legacy_unit, int64_t scale,
                          const Parameters& parameters, std::string_view what) {
   if (text.empty()) {
-    return static_cast<int64_t>(legacy * legacy_unit * static_cast<double>(scale));
+    const double amount = legacy * legacy_unit * static_cast<double>(scale);
+    if (amount >= 0 && amount < 9e18) return static_cast<int64_t>(amount);
+    google::protobuf::Value given;
+    given.set_number_value(legacy);
+    return InvalidArgument(std::string(what) + " " + wire::ValueText(given) +
+                           " is negative or too large; leave it out for no limit");
   }
   CAUDAL_ASSIGN(const std::string resolved, Resolve(text, parameters, what));
   const std::optional<int64_t> quantity = ParseQuantity(resolved, scale);

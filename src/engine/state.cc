@@ -8,7 +8,10 @@ void Apply(State& state, const v1::Event& event, const v1::Delta& delta) {
   for (const v1::Task& change : delta.tasks()) {
     const auto index = static_cast<size_t>(change.index());
     if (index >= state.tasks_.size()) state.tasks_.resize(index + 1);
-    state.tasks_[index].MergeFrom(change);
+    v1::Task& task = state.tasks_[index];
+    // It is of the last attempt: notes of several must not add up.
+    if (change.has_provenance()) task.clear_provenance();
+    task.MergeFrom(change);
   }
 }
 

@@ -111,7 +111,7 @@ Status Stepper::OnAttemptStarted(const v1::Event::AttemptStarted& started) {
   if (draft_.task_state(task) == v1::RUNNING) return {};
   v1::Task& change = draft_.Change(task);
   change.set_state(v1::RUNNING);
-  change.set_reason("");
+  if (!is_canceling()) change.set_reason("");  // else it says who ends it
   change.set_started_at(now());
   if (draft_.phase() == v1::RUN_PENDING) {
     draft_.ChangeRun().set_phase(v1::RUN_RUNNING);

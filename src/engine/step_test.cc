@@ -222,6 +222,17 @@ const bool kRegistered = [] {
   return true;
 }();
 
+TEST(Apply, ProvenanceIsOfTheLastAttempt) {
+  State state(PipelinePlan("a"));
+  v1::Delta delta;
+  v1::Task& task = *delta.add_tasks();
+  task.set_index(0);
+  task.mutable_provenance()->add_notes("a stand-in");
+  Apply(state, {}, delta);
+  Apply(state, {}, delta);
+  EXPECT_EQ(state.task(0).provenance().notes_size(), 1);
+}
+
 TEST(EngineCases, AreFound) { EXPECT_TRUE(kRegistered); }
 
 }  // namespace

@@ -16,7 +16,19 @@ using base::Result;
 using base::Status;
 
 namespace {
+
 constexpr auto kRetryCommitAfter = std::chrono::milliseconds(500);
+
+// Of a run that exists no more, or has ended.
+bool IsGone(const Status& status) {
+  return status.code() == base::Code::kNotFound || status.code() == base::Code::kFailedPrecondition;
+}
+
+// Of a run whose stored form cannot be understood, now or later.
+bool IsDamage(const Status& status) {
+  return status.code() == base::Code::kDataLoss || status.code() == base::Code::kInvalidArgument;
+}
+
 }  // namespace
 
 /// What one turn has gathered, until it is committed or rolled back.
@@ -261,8 +273,12 @@ void Orchestrator::Handle(Turn& turn, const Terminating& terminating) {
 }
 
 void Orchestrator::Handle(Turn& turn, const Delete& deletion) {
-  turn.deleted.push_back(deletion.run_key);
-  turn.answers.emplace_back(deletion.done, Status());
+  // An open run is needed in memory, so that its steps can be ended.
+  const Status found = Find(deletion.run_key).status();
+  const bool has_ended = found.code() == base::Code::kFailedPrecondition;
+  const bool may_go = found.ok() || has_ended || IsDamage(found);
+  if (may_go) turn.deleted.push_back(deletion.run_key);
+  turn.answers.emplace_back(deletion.done, may_go ? Status() : found);
 }
 
 void Orchestrator::Handle(Turn& turn, const AttemptWaiting& waiting) {
@@ -294,10 +310,12 @@ void Orchestrator::Handle(Turn& turn, const AttemptStarted& started) {
 void Orchestrator::Handle(Turn& turn, const AttemptFinished& finished) {
   const int64_t attempt_key = finished.outcome.attempt_key();
   const auto place = attempts_.find(attempt_key);
-  turn.finished_attempts.push_back(attempt_key);
-  if (place == attempts_.end()) return;
+  if (place == attempts_.end()) return turn.finished_attempts.push_back(attempt_key);
   auto run = Find(place->second.run_key);
-  if (!run.ok()) return NoteMissing(turn, run.status());
+  if (!run.ok()) {
+    if (IsGone(run.status())) turn.finished_attempts.push_back(attempt_key);
+    return NoteMissing(turn, run.status());
+  }
   v1::Event event = MakeEvent();
   event.mutable_attempt_finished()->set_task(place->second.task);
   v1::AttemptOutcome& outcome = *event.mutable_attempt_finished()->mutable_outcome();
@@ -310,6 +328,9 @@ void Orchestrator::Handle(Turn& turn, const AttemptFinished& finished) {
   }
   const Status stepped = StepRun(turn, **run, place->second.run_key, std::move(event));
   if (!stepped.ok()) base::LogError("outcome of an attempt refused: " + stepped.ToString());
+  // One with a wrong token says nothing of the attempt, which lives on.
+  const v1::Task& task = (*run)->state.task(place->second.task);
+  if (task.live_attempt() != attempt_key) turn.finished_attempts.push_back(attempt_key);
 }
 
 Status Orchestrator::Commit(Turn& turn) {
@@ -380,6 +401,7 @@ void Orchestrator::Settle(Turn& turn) {
 
 // Of a run that exists no more: its steps end at once, and nobody waits for them.
 void Orchestrator::DropRun(int64_t run_key) {
+  Publish(run_key, 0, false);
   const auto found = runs_.find(run_key);
   if (found == runs_.end()) return;
   for (const v1::Task& task : found->second->state.tasks()) {
@@ -387,15 +409,15 @@ void Orchestrator::DropRun(int64_t run_key) {
     attempts_.erase(task.live_attempt());
     executor_.Kill(task.live_attempt(), task.live_token(), true);
   }
-  Publish(run_key, 0, false);
   runs_.erase(found);
 }
 
-// A run that is gone or ended needs no report; one that cannot be read now must get it later.
+// A report that cannot be handed over now must be later. One of a run that is gone, has ended or is
+// damaged must not hold up the other runs; its outcome stays with the executor.
 void Orchestrator::NoteMissing(Turn& turn, const Status& why) {
-  const bool is_gone =
-      why.code() == base::Code::kNotFound || why.code() == base::Code::kFailedPrecondition;
-  if (!is_gone) turn.failure = why;
+  if (IsGone(why)) return;
+  if (!IsDamage(why)) turn.failure = why;
+  base::LogError("report of an attempt not handed over: " + why.ToString());
 }
 
 void Orchestrator::RollBack(Turn& turn, std::vector<Message> messages, const Status& why) {
@@ -403,11 +425,15 @@ void Orchestrator::RollBack(Turn& turn, std::vector<Message> messages, const Sta
   for (const int64_t run_key : turn.touched) {
     if (run_key >= 0) runs_.erase(run_key);
   }
+  // Callers are told now rather than kept until the disk has room again. Reports are handled again.
   for (auto& [stand_in, created] : turn.created) created.done(why);
-  // The rest is handled again. Creations are not: their callers have just been told.
+  for (auto& [done, status] : turn.answers) done(status.ok() ? why : status);
+  const auto is_request = [](const Message& m) {
+    return std::holds_alternative<Create>(m) || std::holds_alternative<Terminating>(m) ||
+           std::holds_alternative<Delete>(m);
+  };
+  messages.erase(std::remove_if(messages.begin(), messages.end(), is_request), messages.end());
   const std::lock_guard lock(mailbox_mutex_);
-  const auto is_creation = [](const Message& m) { return std::holds_alternative<Create>(m); };
-  messages.erase(std::remove_if(messages.begin(), messages.end(), is_creation), messages.end());
   mailbox_.insert(mailbox_.begin(), std::make_move_iterator(messages.begin()),
                   std::make_move_iterator(messages.end()));
 }

@@ -59,10 +59,10 @@ class Orchestrator final : public executor::Reporter {
   /// Errors: kAlreadyExists for a taken run id, the store's.
   base::Result<int64_t> CreateRun(NewRun run);
   /// Asks for the end of a run. Blocks until that is on disk. Errors: kNotFound,
-  /// kFailedPrecondition when the run is final already.
+  /// kFailedPrecondition when the run is final already, the store's.
   base::Status Terminate(int64_t run_key, const std::string& by, bool now);
   /// Ends what still runs at once and removes everything the store has of the run. Blocks until
-  /// that is on disk. Errors: kNotFound.
+  /// that is on disk. Errors: kNotFound, the store's.
   base::Status DeleteRun(int64_t run_key);
   /// Waits until the run's sequence is greater than `after`, or it is not open any more, or
   /// `timeout` has passed.
@@ -83,7 +83,7 @@ class Orchestrator final : public executor::Reporter {
   void Finished(const v1::AttemptOutcome& outcome) override;
 
   /// One turn. Returns whether there was anything to do; an error when the commit failed, in which
-  /// case everything but creations waits for the next turn.
+  /// case callers have been told and reports wait for the next turn.
   base::Result<bool> Pump();
 
  private:

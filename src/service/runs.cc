@@ -27,6 +27,10 @@ constexpr size_t kLongestExperimentId = 64;
 constexpr int kMostTaskDetails = 5000;
 constexpr int kMostReportTasks = 100'000;
 constexpr int kLongestWaitMillis = 30'000;
+// Who waits holds a thread. Half of a transport's may be held long; beyond that waits are short, so
+// that all other calls still get their turn.
+constexpr int kMostLongWaiters = 16;
+constexpr int kShortWaitMillis = 100;
 constexpr char kServiceAccount[] = "pipeline-runner";
 constexpr char kDefaultRoot[] = "minio://mlpipeline/v2/artifacts";
 // Namespace of ids of runs that a schedule starts (api.md 3.4.1, step 9).
@@ -191,14 +195,19 @@ Result<v2beta1::Run> Service::CreateRun(const Caller& caller,
 }
 
 Result<v2beta1::Run> Service::GetRun(const Caller& caller, const v2beta1::GetRunRequest& request) {
-  CAUDAL_ASSIGN(const store::Run row, LoadRun(caller, request.run_id(), Verb::kGet));
-  v2beta1::Run run = ToProto(row);
-  if (row.phase == v1::RUN_PENDING) return run;  // as upstream: no details before the first report
+  CAUDAL_ASSIGN(store::Run row, LoadRun(caller, request.run_id(), Verb::kGet));
+  // As upstream: no details before the first report.
+  if (row.phase == v1::RUN_PENDING) return ToProto(row);
+  // Row and tasks from one snapshot of the database.
   std::vector<v1::Task> tasks;
   CAUDAL_TRY(store_.Read([&](sql::Database& database) -> Status {
-    CAUDAL_ASSIGN(tasks, store::ListTasks(database, row.key, kMostTaskDetails + 1));
-    return {};
+    return database.InReadTransaction([&]() -> Status {
+      CAUDAL_ASSIGN(row, store::GetRunByKey(database, row.key));
+      CAUDAL_ASSIGN(tasks, store::ListTasks(database, row.key, kMostTaskDetails + 1));
+      return {};
+    });
   }));
+  v2beta1::Run run = ToProto(row);
   CAUDAL_ASSIGN(const auto plan, plans_->Get(row.spec));
   *run.mutable_run_details() = ToRunDetails(row, tasks, *plan);
   return run;
@@ -260,8 +269,10 @@ Status Service::Terminate(const Caller& caller, const std::string& run_id, bool 
   if (model::IsFinal(phase) || (phase == v1::RUN_CANCELING && !hurries)) {
     return InvalidArgument("run " + run_id + " cannot be terminated: its state is " + row.state);
   }
-  return orchestrator_.Terminate(row.key, caller.principal.name, now)
-      .WithCode(base::Code::kInvalidArgument);
+  Status asked = orchestrator_.Terminate(row.key, caller.principal.name, now);
+  // It has ended since: the same answer as above.
+  const bool has_ended = asked.code() == base::Code::kFailedPrecondition;
+  return has_ended ? std::move(asked).WithCode(base::Code::kInvalidArgument) : asked;
 }
 
 Status Service::TerminateRun(const Caller& caller, const v2beta1::TerminateRunRequest& request) {
@@ -272,15 +283,20 @@ Status Service::CancelRun(const Caller& caller, const v1::CancelRunRequest& requ
   return Terminate(caller, request.run_id(), request.now());
 }
 
+void Service::WaitForChange(const store::Run& row, const v1::GetRunReportRequest& request) {
+  const bool is_final = model::IsFinal(static_cast<v1::RunPhase>(row.phase));
+  if (request.wait_millis() <= 0 || is_final || row.seq > request.after_sequence()) return;
+  const bool is_crowded = ++waiters_ > kMostLongWaiters;
+  const int longest = is_crowded ? kShortWaitMillis : kLongestWaitMillis;
+  orchestrator_.WaitForChange(row.key, request.after_sequence(),
+                              std::chrono::milliseconds(std::min(request.wait_millis(), longest)));
+  --waiters_;
+}
+
 Result<v1::RunReport> Service::GetRunReport(const Caller& caller,
                                             const v1::GetRunReportRequest& request) {
   CAUDAL_ASSIGN(store::Run row, LoadRun(caller, request.run_id(), Verb::kGet));
-  const bool is_final = model::IsFinal(static_cast<v1::RunPhase>(row.phase));
-  if (request.wait_millis() > 0 && !is_final && row.seq <= request.after_sequence()) {
-    orchestrator_.WaitForChange(
-        row.key, request.after_sequence(),
-        std::chrono::milliseconds(std::min(request.wait_millis(), kLongestWaitMillis)));
-  }
+  WaitForChange(row, request);
   // Row and tasks from one snapshot of the database.
   v1::RunReport report;
   CAUDAL_TRY(store_.Read([&](sql::Database& database) -> Status {
@@ -309,10 +325,11 @@ Result<LogSource> Service::OpenLog(const Caller& caller, const std::string& run_
   CAUDAL_ASSIGN(const store::TaskLog log, find());
   LogSource source;
   source.path = options_.data_dir + "/" + engine::LogPath(log.attempt_key);
-  source.is_complete = [find, is_final = log.is_final] {
-    if (is_final) return true;
+  source.is_complete = [find, log] {
+    if (log.is_final) return true;
     const auto now = find();
-    return !now.ok() || now->is_final;
+    // A newer attempt writes a log of its own: this one has ended.
+    return !now.ok() || now->is_final || now->attempt_key != log.attempt_key;
   };
   return source;
 }

@@ -2,6 +2,7 @@
 
 /// What callers may ask for: authorise, validate, call. Knows no transport.
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -96,6 +97,7 @@ class Service {
   base::Status FindPipelineSource(const Caller& caller, const v2beta1::Run& run, store::Run* row);
   base::Result<orchestrator::NewRun> MakeRun(const Caller& caller, const v2beta1::Run& run);
   base::Status Terminate(const Caller& caller, const std::string& run_id, bool now);
+  void WaitForChange(const store::Run& row, const v1::GetRunReportRequest& request);
 
   store::Store& store_;
   orchestrator::Orchestrator& orchestrator_;
@@ -103,6 +105,7 @@ class Service {
   Options options_;
   std::string default_experiment_id_;
   std::unique_ptr<PlanCache> plans_;
+  std::atomic<int> waiters_ = 0;  // callers that hold a thread of their transport to wait
 };
 
 }  // namespace caudal::service

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <set>
+#include <thread>
 
 #include "base/testing/fake_clock.h"
 #include "engine/testing/pipelines.h"
@@ -253,6 +256,62 @@ TEST_F(ServiceTest, NobodyElseMayTouchARun) {
   EXPECT_EQ(service_.OpenLog(stranger, id, "x").status().code(), Code::kPermissionDenied);
   EXPECT_EQ(service_.ListRuns(stranger, {}).status().code(), Code::kPermissionDenied);
   EXPECT_EQ(service_.CreateRun(stranger, Inline("a")).status().code(), Code::kPermissionDenied);
+}
+
+TEST_F(ServiceTest, ManyWhoWaitLeaveRoomForOthers) {
+  const std::string id = Create("a");
+  v1::GetRunReportRequest request;
+  request.set_run_id(id);
+  request.set_after_sequence(Report(id).sequence());
+  request.set_wait_millis(30'000);
+  std::mutex mutex;
+  std::condition_variable changed;
+  int answered = 0;
+  std::vector<std::thread> waiters;
+  for (int i = 0; i < 40; ++i) {
+    waiters.emplace_back([&] {
+      EXPECT_TRUE(service_.GetRunReport(caller_, request).ok());
+      const std::lock_guard lock(mutex);
+      ++answered;
+      changed.notify_all();
+    });
+  }
+  // All but some get an answer although nothing happens.
+  {
+    std::unique_lock lock(mutex);
+    EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(10), [&] { return answered == 24; }));
+  }
+  v2beta1::TerminateRunRequest terminate;
+  terminate.set_run_id(id);
+  EXPECT_TRUE(service_.TerminateRun(caller_, terminate).ok());
+  for (std::thread& waiter : waiters) waiter.join();
+}
+
+TEST_F(ServiceTest, FollowedLogEndsWithItsAttempt) {
+  const std::string id = Create("a");
+  const v1::RunReport report = Report(id);
+  const auto log = service_.OpenLog(caller_, id, report.tasks(0).task_id());
+  ASSERT_TRUE(log.ok()) << log.status().ToString();
+  EXPECT_FALSE(log->is_complete());
+  executor_.Start(executor_.Queued().at(0));
+  executor_.Lose(executor_.Live().at(0));
+  executor_.Deliver();
+  // The next attempt has been launched when its number is told.
+  v1::RunReport now = Report(id, report.sequence());
+  while (now.tasks(0).attempts() < 2) now = Report(id, now.sequence());
+  EXPECT_TRUE(log->is_complete());
+}
+
+TEST_F(ServiceTest, ADatabaseErrorIsNoFaultOfWhoTerminates) {
+  const std::string id = Create("a");
+  store_->writer_for_test().SetFaultHookForTest([](std::string_view sql) {
+    return sql == "COMMIT" ? base::ResourceExhausted("disk is full") : Status();
+  });
+  v2beta1::TerminateRunRequest request;
+  request.set_run_id(id);
+  EXPECT_EQ(service_.TerminateRun(caller_, request).code(), Code::kResourceExhausted);
+  orchestrator_.Stop();
+  store_->writer_for_test().SetFaultHookForTest(nullptr);
 }
 
 TEST_F(ServiceTest, EveryMethodOfTheServicesIsServed) {

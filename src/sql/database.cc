@@ -8,10 +8,21 @@ namespace {
 using base::Code;
 using base::Status;
 
+// Lists make statements as different as what they are asked for: the cache must not grow with them.
+constexpr size_t kMostStatements = 256;
+
 Code CodeOf(int sqlite_code) {
-  switch (sqlite_code & 0xff) {
-    case SQLITE_CONSTRAINT:
+  switch (sqlite_code) {
+    case SQLITE_CONSTRAINT_UNIQUE:
+    case SQLITE_CONSTRAINT_PRIMARYKEY:
+    case SQLITE_CONSTRAINT_ROWID:
       return Code::kAlreadyExists;
+    case SQLITE_CONSTRAINT_FOREIGNKEY:
+      return Code::kFailedPrecondition;
+    default:
+      break;
+  }
+  switch (sqlite_code & 0xff) {
     case SQLITE_FULL:
       return Code::kResourceExhausted;
     case SQLITE_BUSY:
@@ -56,8 +67,13 @@ base::Result<std::unique_ptr<Database>> Database::Open(const std::string& path, 
 }
 
 Database::~Database() {
-  for (auto& [text, statement] : statements_) sqlite3_finalize(statement);
+  DropStatements();
   sqlite3_close_v2(connection_);
+}
+
+void Database::DropStatements() {
+  for (auto& [text, statement] : statements_) sqlite3_finalize(statement);
+  statements_.clear();
 }
 
 Status Database::LastError(std::string_view sql) const {
@@ -71,6 +87,7 @@ Status Database::Fault(std::string_view sql) { return fault_hook_ ? fault_hook_(
 base::Result<sqlite3_stmt*> Database::Prepare(std::string_view sql) {
   const auto found = statements_.find(std::string(sql));
   if (found != statements_.end()) return found->second;
+  if (statements_.size() >= kMostStatements) DropStatements();  // none is running: see Query
   sqlite3_stmt* statement = nullptr;
   if (sqlite3_prepare_v3(connection_, sql.data(), static_cast<int>(sql.size()),
                          SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {

@@ -46,9 +46,9 @@ enum class OpenMode { kReadWrite, kReadOnly };
 
 /// One connection. Not thread-safe: one thread at a time.
 ///
-/// Errors everywhere: kAlreadyExists for a broken uniqueness, kResourceExhausted for a full disk,
-/// kUnavailable while another connection holds the lock, else kInternal; the message has the
-/// database's own words.
+/// Errors everywhere: kAlreadyExists for a broken uniqueness, kFailedPrecondition for a reference
+/// to a row that is not there, kResourceExhausted for a full disk, kUnavailable while another
+/// connection holds the lock, else kInternal; the message has the database's own words.
 class Database {
  public:
   /// Opens, and creates when missing, with WAL and synchronous=FULL. ":memory:" for tests.
@@ -83,6 +83,7 @@ class Database {
  private:
   explicit Database(sqlite3* connection) : connection_(connection) {}
   base::Result<sqlite3_stmt*> Prepare(std::string_view sql);
+  void DropStatements();
   base::Status Bind(sqlite3_stmt* statement, const Params& params);
   base::Status Fault(std::string_view sql);
   base::Status LastError(std::string_view sql) const;

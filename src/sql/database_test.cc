@@ -1,6 +1,7 @@
 #include "sql/database.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 namespace caudal::sql {
 namespace {
@@ -48,6 +49,27 @@ TEST(Database, UniquenessIsAlreadyExists) {
   ASSERT_TRUE(database->Execute("INSERT INTO t(v) VALUES($1)", {std::string_view("a")}).ok());
   EXPECT_EQ(database->Execute("INSERT INTO t(v) VALUES($1)", {std::string_view("a")}).code(),
             base::Code::kAlreadyExists);
+}
+
+TEST(Database, AMissingReferenceIsNoDuplicate) {
+  auto database = Fresh();
+  ASSERT_TRUE(database->ExecuteScript("CREATE TABLE c(t BIGINT REFERENCES t(k) NOT NULL)").ok());
+  EXPECT_EQ(database->Execute("INSERT INTO c VALUES(7)").code(), base::Code::kFailedPrecondition);
+  EXPECT_EQ(database->Execute("INSERT INTO c VALUES(NULL)").code(), base::Code::kInternal);
+}
+
+TEST(Database, MemoryDoesNotGrowWithTheStatementsEverSeen) {
+  auto database = Fresh();
+  const auto query = [&](int i) {
+    const std::string sql = "SELECT " + std::to_string(i) + ", count(*) FROM t";
+    int64_t seen = -1;
+    EXPECT_TRUE(database->Query(sql, {}, [&](const Row& row) { seen = row.Int(0); }).ok());
+    EXPECT_EQ(seen, i);
+  };
+  for (int i = 0; i < 1000; ++i) query(i);
+  const int64_t before = sqlite3_memory_used();
+  for (int i = 1000; i < 3000; ++i) query(i);
+  EXPECT_LT(sqlite3_memory_used() - before, 1 << 20);
 }
 
 TEST(Database, ErrorInATransactionLeavesNothing) {

@@ -23,6 +23,12 @@ ListRequest Ask(const std::string& page_token, int page_size, const std::string&
   return request;
 }
 
+std::string Repeated(const std::string& text, int times) {
+  std::string result;
+  for (int i = 0; i < times; ++i) result += text;
+  return result;
+}
+
 class ListTest : public testing::Test {
  protected:
   ListTest() : store_(*Store::Open(":memory:")) {
@@ -138,6 +144,15 @@ TEST_F(ListTest, RefusesWhatItCannotRead) {
       Ask("", 0, "", Filter(R"({"operation":8,"key":"id","string_value":"x"})")),
       Ask("", 0, "", Filter(R"({"operation":1,"key":"id"})")),
       Ask("bm90IG91cnM=", 0, "", ""),
+      Ask("", 0, "",
+          Filter(R"({"operation":9,"key":"id","string_value":")" + std::string(60'000, 'x') +
+                 "\"}")),
+      Ask("", 0, "",
+          Filter(R"({"operation":8,"key":"id","string_values":{"values":[")" +
+                 Repeated("x\",\"", 1500) + "x\"]}}")),
+      Ask("", 0, "",
+          Filter(Repeated(R"({"operation":1,"key":"id","string_value":"x"},)", 1500) +
+                 R"({"operation":1,"key":"id","string_value":"x"})")),
   };
   for (const ListRequest& request : cases) {
     EXPECT_EQ(List(request).status().code(), Code::kInvalidArgument)
@@ -175,8 +190,8 @@ TEST(ListPipelines, FindsByTag) {
                     EXPECT_EQ(page.rows.size(), 1u);
                     EXPECT_EQ(page.total_size, 1);
                     if (!page.rows.empty()) {
-      EXPECT_EQ(page.rows[0].id, "blue");
-    }
+                      EXPECT_EQ(page.rows[0].id, "blue");
+                    }
                     return {};
                   })
                   .ok());

@@ -174,16 +174,20 @@ Status DeletePipeline(sql::Database& database, int64_t key) {
 }
 
 Status InsertVersion(sql::Database& database, PipelineVersion* row) {
-  CAUDAL_TRY(
-      Named(database.Execute(
-                "INSERT INTO pipeline_version(id, pipeline_key, name, display_name, description,"
-                " created_at, code_source_url, tags, spec, created_by)"
-                " VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
-                {string_view(row->id), row->pipeline_key, string_view(row->name),
-                 string_view(row->display_name), string_view(row->description), row->created_at,
-                 string_view(row->code_source_url), string_view(row->tags), string_view(row->spec),
-                 string_view(row->created_by)}),
-            "pipeline version '" + row->name + "' already exists. Please specify a new name"));
+  Status inserted = database.Execute(
+      "INSERT INTO pipeline_version(id, pipeline_key, name, display_name, description,"
+      " created_at, code_source_url, tags, spec, created_by)"
+      " VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
+      {string_view(row->id), row->pipeline_key, string_view(row->name),
+       string_view(row->display_name), string_view(row->description), row->created_at,
+       string_view(row->code_source_url), string_view(row->tags), string_view(row->spec),
+       string_view(row->created_by)});
+  // The pipeline may have been deleted since the caller saw it.
+  if (inserted.code() == base::Code::kFailedPrecondition) {
+    return base::NotFound("pipeline " + row->pipeline_id + " not found");
+  }
+  CAUDAL_TRY(Named(std::move(inserted), "pipeline version '" + row->name +
+                                            "' already exists. Please specify a new name"));
   row->key = database.LastInsertKey();
   return {};
 }
@@ -222,11 +226,10 @@ Status InsertRun(sql::Database& database, Run* row) {
   CAUDAL_TRY(Named(
       database.Execute(
           "INSERT INTO run(id, namespace, experiment_id, display_name, description, storage_state,"
-          " service_account, pipeline_id, pipeline_version_id, spec, is_inline, runtime_config,"
+          " service_account, pipeline_id, pipeline_version_id, is_inline,"
           " created_at, scheduled_at, finished_at, state, phase, error, recurring_run_id,"
           " state_history, created_by, client, seq, generation)"
-          " VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,"
-          "$23,$24)",
+          " VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22)",
           {string_view(row->id),
            string_view(row->name_space),
            string_view(row->experiment_id),
@@ -236,9 +239,7 @@ Status InsertRun(sql::Database& database, Run* row) {
            string_view(row->service_account),
            string_view(row->pipeline_id),
            string_view(row->pipeline_version_id),
-           string_view(row->spec),
            int64_t{row->is_inline},
-           string_view(row->runtime_config),
            row->created_at,
            row->scheduled_at,
            row->finished_at,
@@ -253,6 +254,9 @@ Status InsertRun(sql::Database& database, Run* row) {
            int64_t{row->generation}}),
       "run " + row->id + " already exists"));
   row->key = database.LastInsertKey();
+  CAUDAL_TRY(
+      database.Execute("INSERT INTO run_source(run_key, spec, runtime_config) VALUES($1,$2,$3)",
+                       {row->key, string_view(row->spec), string_view(row->runtime_config)}));
   return database.Execute("UPDATE experiment SET last_run_created_at=$1 WHERE id=$2",
                           {row->created_at, string_view(row->experiment_id)});
 }
@@ -275,8 +279,8 @@ Status SetRunStorageState(sql::Database& database, const std::string& id,
 }
 
 Status DeleteRun(sql::Database& database, int64_t key) {
-  for (const char* table : {"task", "attempt", "artifact", "artifact_use", "object", "event",
-                            "snapshot", "event_archive", "outbox"}) {
+  for (const char* table : {"run_source", "task", "attempt", "artifact", "artifact_use", "object",
+                            "event", "snapshot", "event_archive", "outbox"}) {
     CAUDAL_TRY(database.Execute(std::string("DELETE FROM ") + table + " WHERE run_key=$1", {key}));
   }
   return database.Execute("DELETE FROM run WHERE key=$1", {key});

@@ -28,7 +28,7 @@ Status PrepareSchema(sql::Database& database, std::string* secret) {
   if (version != std::to_string(kSchemaVersion)) {
     return base::FailedPrecondition("the data directory has schema " + version +
                                     ", this program knows " + std::to_string(kSchemaVersion) +
-                                    "; use the program that wrote it, or a newer one");
+                                    "; use the program that wrote it, or another data directory");
   }
   CAUDAL_ASSIGN(*secret, Store::GetMeta(database, "secret"));
   return {};
@@ -84,7 +84,10 @@ void Store::CommitTogether(const std::vector<Waiting*>& group) {
     for (Waiting* waiting : group) {
       CAUDAL_TRY(writer_->Execute("SAVEPOINT unit"));
       waiting->result = (*waiting->unit)(*writer_);
-      if (!waiting->result.ok()) CAUDAL_TRY(writer_->Execute("ROLLBACK TO unit"));
+      if (!waiting->result.ok() && !writer_->Execute("ROLLBACK TO unit").ok()) {
+        // A full disk has undone the whole transaction: that is what the others must be told.
+        return waiting->result;
+      }
       CAUDAL_TRY(writer_->Execute("RELEASE unit"));
     }
     return {};

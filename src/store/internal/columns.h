@@ -19,7 +19,10 @@ inline constexpr char kVersionColumns[] =
     " (SELECT p.namespace FROM pipeline p WHERE p.key=pipeline_key)";
 inline constexpr char kRunColumns[] =
     "key, id, namespace, experiment_id, display_name, description, storage_state, service_account,"
-    " pipeline_id, pipeline_version_id, spec, is_inline, runtime_config, created_at, scheduled_at,"
+    " pipeline_id, pipeline_version_id,"
+    " (SELECT s.spec FROM run_source s WHERE s.run_key=run.key), is_inline,"
+    " (SELECT s.runtime_config FROM run_source s WHERE s.run_key=run.key), created_at, "
+    "scheduled_at,"
     " finished_at, state, phase, error, recurring_run_id, state_history, created_by, client, seq,"
     " generation";
 

@@ -18,6 +18,10 @@ using v2beta1::Predicate;
 using Value = std::variant<int64_t, std::string>;
 
 constexpr int64_t kMicros = 1'000'000;
+// Far above what clients send, well below what databases take.
+constexpr int kMostPredicates = 100;
+constexpr size_t kMostValues = 1000;
+constexpr size_t kLongestSubstring = 1000;
 
 // Clients may have encoded the filter twice: it is decoded once more, as a query component.
 Result<std::string> UnescapeOnce(const std::string& text) {
@@ -149,6 +153,11 @@ Result<Condition> ToCondition(const Predicate& predicate, const ColumnMap& colum
   condition.values = ValuesOf(predicate, column->second.kind);
   if (predicate.operation() == Predicate::IN) {
     if (!IsList(predicate)) return InvalidArgument("filter on '" + key + "': IN wants a list");
+    if (condition.values.size() > kMostValues) {
+      return InvalidArgument("filter on '" + key + "': IN has " +
+                             std::to_string(condition.values.size()) + " values, at most " +
+                             std::to_string(kMostValues) + " are allowed");
+    }
     std::string marks;
     for (size_t i = 0; i < condition.values.size(); ++i) marks += i == 0 ? "?" : ",?";
     condition.sql = sql + " IN (" + marks + ")";
@@ -160,6 +169,11 @@ Result<Condition> ToCondition(const Predicate& predicate, const ColumnMap& colum
   if (predicate.operation() == Predicate::IS_SUBSTRING) {
     if (!predicate.has_string_value()) {
       return InvalidArgument("filter on '" + key + "': IS_SUBSTRING wants a string_value");
+    }
+    if (predicate.string_value().size() > kLongestSubstring) {
+      return InvalidArgument("filter on '" + key + "': the substring has " +
+                             std::to_string(predicate.string_value().size()) + " bytes, at most " +
+                             std::to_string(kLongestSubstring) + " are allowed");
     }
     condition.sql = sql + " LIKE ?";
     condition.values = {"%" + predicate.string_value() + "%"};
@@ -181,6 +195,11 @@ Result<std::vector<Condition>> ParseFilter(const std::string& filter, const Colu
   v2beta1::Filter parsed;
   base::Status read = wire::FromJsonText(text, &parsed);
   if (!read.ok()) return std::move(read).With("filter");
+  if (parsed.predicates_size() > kMostPredicates) {
+    return InvalidArgument("filter has " + std::to_string(parsed.predicates_size()) +
+                           " predicates, at most " + std::to_string(kMostPredicates) +
+                           " are allowed");
+  }
   for (const Predicate& predicate : parsed.predicates()) {
     CAUDAL_ASSIGN(Condition condition, ToCondition(predicate, columns, tags_column));
     conditions.push_back(std::move(condition));

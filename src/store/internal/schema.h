@@ -34,14 +34,13 @@ CREATE TABLE pipeline_version(
 CREATE INDEX version_by_time ON pipeline_version(pipeline_key, created_at, id);
 
 -- seq is the sequence number of the last event, phase a caudal.v1.RunPhase, state the name of the
--- v2beta1 state. spec is the stored text that the run executes; is_inline tells whether the client
--- sent it with the run.
+-- v2beta1 state; is_inline tells whether the client sent the spec with the run.
 CREATE TABLE run(
   key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, namespace TEXT NOT NULL,
   experiment_id TEXT NOT NULL, display_name TEXT NOT NULL, description TEXT NOT NULL,
   storage_state TEXT NOT NULL, service_account TEXT NOT NULL, pipeline_id TEXT NOT NULL,
-  pipeline_version_id TEXT NOT NULL, spec TEXT NOT NULL, is_inline INTEGER NOT NULL,
-  runtime_config TEXT NOT NULL, created_at BIGINT NOT NULL, scheduled_at BIGINT NOT NULL,
+  pipeline_version_id TEXT NOT NULL, is_inline INTEGER NOT NULL,
+  created_at BIGINT NOT NULL, scheduled_at BIGINT NOT NULL,
   finished_at BIGINT NOT NULL, state TEXT NOT NULL, phase INTEGER NOT NULL, error TEXT NOT NULL,
   recurring_run_id TEXT NOT NULL, state_history TEXT NOT NULL, created_by TEXT NOT NULL,
   client TEXT NOT NULL, seq BIGINT NOT NULL, generation INTEGER NOT NULL);
@@ -50,6 +49,11 @@ CREATE INDEX run_by_name ON run(namespace, display_name, id);
 CREATE INDEX run_by_end ON run(namespace, finished_at, id);
 CREATE INDEX run_of_experiment ON run(experiment_id, created_at, id);
 CREATE INDEX run_open ON run(phase) WHERE phase IN (1, 2, 5);
+
+-- What a run executes: the stored text of the pipeline and the parameters as the client sent them.
+-- Apart, because these never change and may be long, while the run's row is rewritten at every event.
+CREATE TABLE run_source(
+  run_key BIGINT PRIMARY KEY, spec TEXT NOT NULL, runtime_config TEXT NOT NULL);
 
 -- The read model: each task as it stands (body: caudal.v1.Task).
 CREATE TABLE task(
