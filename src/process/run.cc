@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,7 +57,8 @@ std::vector<char*> Pointers(const std::vector<std::string>& words) {
 
 /// Between fork and exec of a process that may have threads: async-signal-safe calls only, and the
 /// raw system calls for ids, because the library's would look for threads that do not exist here.
-[[noreturn]] void RunChild(const Command& command, char** argv, char** env, int output, int fault) {
+[[noreturn]] void RunChild(const Command& command, char** argv, char** env, int output, int fault,
+                           pid_t caller) {
   setsid();
   sigset_t none;
   sigemptyset(&none);
@@ -71,6 +73,10 @@ std::vector<char*> Pointers(const std::vector<std::string>& words) {
                            syscall(SYS_setresuid, command.uid, command.uid, command.uid) != 0)) {
     Fail(fault, ChildFault::Step::kUser);
   }
+  // Not earlier: changing the user forgets it. A caller that is killed must not leave a program
+  // behind that goes on writing where the next one begins again.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != caller) _exit(127);
   if (!command.working_directory.empty() && chdir(command.working_directory.c_str()) != 0) {
     Fail(fault, ChildFault::Step::kDirectory);
   }
@@ -176,11 +182,12 @@ Result<Exit> RunBlocking(const Command& command,
   const std::vector<char*> argv = Pointers(command.argv);
   const std::vector<char*> env = Pointers(command.env);
 
+  const pid_t caller = getpid();
   const pid_t pid = fork();
   if (pid < 0) return FromErrno(errno, "cannot start '" + command.argv[0] + "'");
   if (pid == 0) {
     RunChild(command, const_cast<char**>(argv.data()), const_cast<char**>(env.data()),
-             output.write.get(), fault.write.get());
+             output.write.get(), fault.write.get(), caller);
   }
   Child child(pid);
   if (child.pidfd() < 0) return FromErrno(errno, "cannot watch '" + command.argv[0] + "'");

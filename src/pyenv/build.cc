@@ -14,11 +14,13 @@
 #include <deque>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 
 #include "base/file.h"
 #include "process/process.h"
 #include "pyenv/caudal_mounts.h"
 #include "pyenv/internal/interpreter.h"
+#include "sandbox/sandbox.h"
 
 namespace caudal::pyenv::internal {
 namespace {
@@ -66,6 +68,7 @@ class Output {
 
   void Add(std::string_view text) {
     pending_ += text;
+    if (pending_.size() > kMaxLine) pending_ += '\n';
     for (size_t end = pending_.find('\n'); end != std::string::npos; end = pending_.find('\n')) {
       AddLine(pending_.substr(0, end));
       pending_.erase(0, end + 1);
@@ -87,6 +90,8 @@ class Output {
     lines_.push_back(shown);
     if (lines_.size() > kKept) lines_.pop_front();
   }
+
+  static constexpr size_t kMaxLine = 64 * 1024;
 
   const std::function<void(std::string_view)>& progress_;
   std::string pending_;
@@ -128,37 +133,45 @@ class Builder {
     CAUDAL_TRY(Prepare());
     CAUDAL_TRY(Do("make a virtual environment",
                   {environment_.interpreter.path, "-m", "venv", environment_.path}));
+    // Before any package could put a link in our way: what we write, we write as ourselves.
+    CAUDAL_TRY(WriteBootstrap());
     for (const PipCall& call : calls) CAUDAL_TRY(Install(call));
     CAUDAL_TRY(Freeze());
-    CAUDAL_TRY(WriteBootstrap());
     CAUDAL_TRY(base::RemoveTree(scratch_));
-    if (options_.owner_uid >= 0) CAUDAL_TRY(GiveTree(root_, options_.owner_uid));
+    if (options_.owner_uid >= 0) CAUDAL_TRY(GiveTree(environment_.path, options_.owner_uid));
     const std::string marker = root_ + "/complete";
     CAUDAL_TRY(base::WriteFileAtomic(marker, environment_.lock, 0644));
     return environment_;
   }
 
  private:
+  /// `root_` stays the server's alone: what marks the environment as complete lies there.
   Status Prepare() {
     CAUDAL_TRY(base::RemoveTree(root_));
-    CAUDAL_TRY(base::MakeDirs(root_, 0755));
-    CAUDAL_TRY(base::MakeDirs(scratch_, 0755));
-    if (options_.owner_uid < 0) return {};
-    // A build may run code of the packages: not as root, where the other user gets at its files.
-    const bool reaches = CanReach(options_.owner_uid, root_) &&
-                         CanReach(options_.owner_uid, environment_.interpreter.path);
-    build_uid_ = reaches ? options_.owner_uid : -1;
-    if (!reaches) {
-      output_.Add("note: user " + std::to_string(options_.owner_uid) + " cannot enter " + root_ +
-                  " or " + environment_.interpreter.path + "; building as the server's user\n");
+    for (const std::string& path : {root_, scratch_, environment_.path}) {
+      CAUDAL_TRY(base::MakeDirs(path, 0755));
     }
+    if (options_.owner_uid >= 0 && !options_.sandbox) ChooseUid();
+    own_home_ = build_uid_ < 0 && !options_.sandbox && !Variable("HOME").empty();
     const auto config = settings_.find(kPipConfig);
-    if (reaches && config != settings_.end()) {
-      // The other user has no home of its own where pip would find this; it goes with the scratch.
+    if (!own_home_ && config != settings_.end()) {
+      // Without a home of its own, where pip would find this; it goes with the scratch.
       CAUDAL_TRY(base::MakeDirs(scratch_ + "/.config/pip"));
       CAUDAL_TRY(base::WriteFileAtomic(scratch_ + "/.config/pip/pip.conf", config->second));
     }
-    return GiveTree(root_, options_.owner_uid);
+    if (options_.owner_uid < 0) return {};
+    CAUDAL_TRY(GiveTree(scratch_, options_.owner_uid));
+    return GiveTree(environment_.path, options_.owner_uid);
+  }
+
+  /// Without a sandbox: the other user, where that one gets at its files.
+  void ChooseUid() {
+    const bool reaches = CanReach(options_.owner_uid, root_) &&
+                         CanReach(options_.owner_uid, environment_.interpreter.path);
+    build_uid_ = reaches ? options_.owner_uid : -1;
+    if (reaches) return;
+    output_.Add("note: user " + std::to_string(options_.owner_uid) + " cannot enter " + root_ +
+                " or " + environment_.interpreter.path + "; building as the server's user\n");
   }
 
   Status Install(const PipCall& call) {
@@ -177,8 +190,7 @@ class Builder {
   }
 
   Status Do(const std::string& what, const std::vector<std::string>& words) {
-    const auto exit = process::RunBlocking(
-        MakeCommand(words), [&](std::string_view text) { output_.Add(text); }, kTimeout);
+    const auto exit = Execute(words, [&](std::string_view text) { output_.Add(text); });
     const std::string failed =
         "cannot " + MaskSecrets(what) + " for Python " + environment_.interpreter.version;
     if (!exit.ok())
@@ -190,13 +202,54 @@ class Builder {
   }
 
   Status Freeze() {
-    const auto exit = process::RunBlocking(
-        MakeCommand({environment_.path + "/bin/python", "-m", "pip", "freeze",
-                     "--disable-pip-version-check"}),
-        [&](std::string_view text) { environment_.lock += text; }, kTimeout);
+    constexpr size_t kMaxLock = 1 << 20;
+    const auto exit = Execute(
+        {environment_.path + "/bin/python", "-m", "pip", "freeze", "--disable-pip-version-check"},
+        [&](std::string_view text) {
+          environment_.lock += text.substr(0, kMaxLock - environment_.lock.size());
+        });
     if (!exit.ok()) return exit.status();
     environment_.lock = MaskSecrets(environment_.lock);
     return exit->ok() ? Status() : FailedPrecondition("pip freeze failed:\n" + environment_.lock);
+  }
+
+  Result<process::Exit> Execute(const std::vector<std::string>& words,
+                                const std::function<void(std::string_view)>& on_output) const {
+    const process::Command command = MakeCommand(words);
+    if (!options_.sandbox) return process::RunBlocking(command, on_output, kTimeout);
+    return sandbox::RunBlocking(MakeView(), command, on_output, kTimeout);
+  }
+
+  /// What the operator named is shown, but no file that a pipeline names.
+  sandbox::ViewSpec MakeView() const {
+    sandbox::ViewSpec view;
+    view.hidden = options_.hidden;
+    const auto show = [&](const std::string& path, bool writable) {
+      view.binds.push_back({.source = path, .target = path, .writable = writable});
+    };
+    if (environment_.interpreter.prefix.starts_with('/') &&
+        environment_.interpreter.prefix != "/usr") {
+      show(environment_.interpreter.prefix, false);
+    }
+    std::vector<std::string> named = {options_.kfp_package};
+    for (const auto& [name, value] : settings_) {
+      if (name == kPipConfig) continue;
+      std::istringstream words(value);
+      for (std::string word; words >> word;) named.push_back(word);
+    }
+    for (std::string& path : named) {
+      if (path.starts_with("file://")) path.erase(0, 7);
+      const bool is_path = path.starts_with('/') && path.size() > 1 && !path.starts_with("/dev/");
+      if (!is_path || !base::PathExists(path)) continue;
+      // Pip builds where the source lies.
+      const bool is_source = path == options_.kfp_package && std::filesystem::is_directory(path);
+      const auto kind = is_source ? sandbox::Bind::Kind::kOverlay : sandbox::Bind::Kind::kBind;
+      view.binds.push_back({kind, path, path, is_source});
+    }
+    view.binds.insert(view.binds.end(), options_.binds.begin(), options_.binds.end());
+    show(scratch_, true);
+    show(environment_.path, true);
+    return view;
   }
 
   process::Command MakeCommand(const std::vector<std::string>& words) const {
@@ -204,9 +257,8 @@ class Builder {
     command.argv = words;
     command.uid = build_uid_;
     command.working_directory = scratch_;
-    const bool own_home = build_uid_ < 0 && !Variable("HOME").empty();
     command.env = {"PATH=" + environment_.path + "/bin:/usr/local/bin:/usr/bin:/bin",
-                   "HOME=" + (own_home ? Variable("HOME") : scratch_), "TMPDIR=" + scratch_,
+                   "HOME=" + (own_home_ ? Variable("HOME") : scratch_), "TMPDIR=" + scratch_,
                    "LC_ALL=C.UTF-8", "PYTHONNOUSERSITE=1"};
     for (const auto& [name, value] : settings_) {
       if (name != kPipConfig) command.env.push_back(name + "=" + value);
@@ -230,6 +282,7 @@ class Builder {
   const std::string root_;
   const std::string scratch_;
   int build_uid_ = -1;
+  bool own_home_ = false;
 };
 
 }  // namespace

@@ -34,6 +34,25 @@ with zipfile.ZipFile(sys.argv[1], 'w') as wheel:
         wheel.writestr(name, text)
 )";
 
+/// A source package whose setup.py looks for a secret, and puts links where the server writes
+/// later.
+constexpr char kMakeCuriousSource[] = R"(
+import io, sys, tarfile
+setup = """
+import os, setuptools
+venv = os.environ['PATH'].split(':')[0][:-len('/bin')]
+for target in (venv + '/../complete.tmp', venv + '/../complete'):
+    try: os.symlink('/etc/hostname', target)
+    except OSError: pass
+seen = 'uid %%d secret %%s home %%s' %% (os.getuid(), os.path.exists(%r), os.listdir('/root'))
+setuptools.setup(name='curious', version='1', py_modules=[], description=seen)
+""" % sys.argv[2]
+with tarfile.open(sys.argv[1], 'w:gz') as archive:
+    entry = tarfile.TarInfo('curious-1/setup.py')
+    entry.size = len(setup)
+    archive.addfile(entry, io.BytesIO(setup.encode()))
+)";
+
 std::string RunToEnd(const std::vector<std::string>& words,
                      const std::vector<std::string>& env = {}) {
   std::string output;
@@ -164,6 +183,41 @@ TEST_F(EnvironmentsTest, BelongsToTheStepsUser) {
   struct stat info {};
   ASSERT_EQ(stat((built->site_packages + "/tiny.py").c_str(), &info), 0);
   EXPECT_EQ(info.st_uid, 61000u);
+}
+
+/// Packages run code of theirs when they are built.
+TEST_F(EnvironmentsTest, CodeOfPackagesIsInASandbox) {
+  if (const base::Status probe = sandbox::Probe(); !probe.ok()) GTEST_SKIP() << probe.message();
+  ASSERT_TRUE(base::MakeDirs(dir_ + "/shown", 0755).ok());
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ + "/secret", "s3cret", 0644).ok());
+  RunToEnd({interpreter_.path, "-c", kMakeCuriousSource, dir_ + "/shown/curious-1.tar.gz",
+            dir_ + "/secret"});
+  Options options = MakeOptions();
+  options.sandbox = true;
+  options.hidden = {dir_};
+  options.owner_uid = geteuid() == 0 ? static_cast<int>(sandbox::StepUid()) : -1;
+  options.binds = {{.source = dir_ + "/shown", .target = "/mnt/shown"}};
+  Environments environments(options);
+
+  const auto built = environments.Get(
+      interpreter_, {{{"--no-index", "--no-build-isolation"}, {"/mnt/shown/curious-1.tar.gz"}}},
+      {});
+
+  ASSERT_TRUE(built.ok()) << built.status().ToString();
+  EXPECT_NE(built->lock.find("curious"), std::string::npos);
+  struct stat info {};
+  ASSERT_EQ(lstat((built->path + "/../complete").c_str(), &info), 0);
+  EXPECT_TRUE(S_ISREG(info.st_mode));
+  EXPECT_EQ(info.st_uid, geteuid());
+  std::string summary;
+  const auto names = base::ListDir(built->site_packages);
+  ASSERT_TRUE(names.ok());
+  for (const std::string& name : *names) {
+    if (!name.starts_with("curious-")) continue;
+    const auto text = base::ReadFile(built->site_packages + "/" + name + "/METADATA");
+    summary = text.ok() ? *text : *base::ReadFile(built->site_packages + "/" + name + "/PKG-INFO");
+  }
+  EXPECT_NE(summary.find("uid 1000 secret False home []"), std::string::npos) << summary;
 }
 
 TEST(EnvironmentKey, DependsOnWhatIsInstalledAndOnNothingElse) {

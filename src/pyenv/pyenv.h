@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "sandbox/sandbox.h"
 
 namespace caudal::pyenv {
 
@@ -53,6 +54,11 @@ struct Options {
   std::string envs_dir;     ///< absolute
   std::string kfp_package;  ///< --kfp-package: replaces the pinned kfp requirement; may be empty
   int owner_uid = -1;       ///< -1: ours; else the environment is built as and owned by this uid
+  /// Builds run code of the packages, which is the pipeline author's choice: in a sandbox, where
+  /// there is one. It sees neither `hidden` nor the user's home, so no credentials kept there.
+  bool sandbox = false;
+  std::vector<std::string> hidden{};   ///< as in sandbox::ViewSpec
+  std::vector<sandbox::Bind> binds{};  ///< what the operator shows to all steps
 };
 
 /// What pip is given from the server's surroundings: variables with index and constraint settings,

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -56,10 +57,28 @@ Status Probe(std::vector<std::string>* notes) {
       "kernel.apparmor_restrict_unprivileged_userns, or the container's seccomp profile)");
 }
 
+base::Result<process::Exit> RunBlocking(const ViewSpec& view, const process::Command& command,
+                                        const std::function<void(std::string_view)>& on_output,
+                                        std::chrono::milliseconds timeout) {
+  if (command.argv.empty()) return base::InvalidArgument("a command without words cannot be run");
+  const auto take = [&](std::string_view text) {
+    if (on_output) on_output(text);
+  };
+  CAUDAL_ASSIGN(const internal::Trial trial, internal::RunInSandbox(view, command, take, timeout));
+  process::Exit exit;
+  if (WIFSIGNALED(trial.status)) exit.signal = WTERMSIG(trial.status);
+  if (WIFEXITED(trial.status)) exit.code = WEXITSTATUS(trial.status);
+  return exit;
+}
+
 uid_t StepUid() { return geteuid() == 0 ? kStepIdForRoot : geteuid(); }
 gid_t StepGid() { return geteuid() == 0 ? kStepIdForRoot : getegid(); }
 
-int CloneFlags() { return CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID; }
+int CloneFlags() {
+  // Ipc: System V memory and queues outlive who made them, and all steps of a root server are one
+  // user to them.
+  return CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC;
+}
 
 Status WriteIdMaps(pid_t init) {
   // Without privileges, a gid map is allowed only to who can no longer change its groups.

@@ -1,15 +1,18 @@
 #pragma once
 
-/// The view of a sandboxed step: own mount, pid and user namespace over a read-only picture of the
-/// host. Mechanism: `docs/adr/0004-sandbox.md`.
+/// The view of a sandboxed step: own mount, pid, ipc and user namespace over a read-only picture of
+/// the host. Mechanism: `docs/adr/0004-sandbox.md`.
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
+#include "process/process.h"
 
 namespace caudal::sandbox {
 
@@ -30,6 +33,14 @@ struct ViewSpec {
 /// a user can act on. Blocks for some milliseconds. `notes` (may be null) gets what a step here
 /// must do without, as EnterView tells it. Errors: kFailedPrecondition.
 base::Status Probe(std::vector<std::string>* notes = nullptr);
+
+/// What process::RunBlocking does, in a sandbox of its own: `command` is looked up, and works, in
+/// the view; its uid is the step's whatever it says. When this returns, nothing of it is left; when
+/// the caller dies, it dies, too. Safe in a process with threads. Errors: kFailedPrecondition with
+/// what could not be set up, kDeadlineExceeded, by errno.
+base::Result<process::Exit> RunBlocking(const ViewSpec& view, const process::Command& command,
+                                        const std::function<void(std::string_view)>& on_output,
+                                        std::chrono::milliseconds timeout);
 
 /// The host uid and gid that a sandboxed step runs under: ours when unprivileged, 61000 when the
 /// server is root.

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -187,6 +188,43 @@ TEST_F(Sandbox, MissingSourceIsNamed) {
   const Bind bind{.source = dir_ + "/nothing", .target = "/in"};
   EXPECT_NE(Run({.binds = {bind}, .hidden = {}}, "true").find(dir_ + "/nothing"),
             std::string::npos);
+}
+
+TEST_F(Sandbox, SharedMemoryOfSystemVIsItsOwnAndGoesWithIt) {
+  const auto segments = [] {
+    const std::string text = *base::ReadFile("/proc/sysvipc/shm");
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  const auto before = segments();
+  EXPECT_EQ(Run({},
+                "test $(wc -l < /proc/sysvipc/shm) = 1 && ipcmk -M 4096 > /dev/null && "
+                "wc -l < /proc/sysvipc/shm"),
+            "2\n");
+  EXPECT_EQ(segments(), before);
+}
+
+TEST_F(Sandbox, CommandRunsToItsEndWithNothingLeft) {
+  process::Command command{.argv = {"sh", "-c",
+                                    "pwd; echo $WORD; ls /proc/self/fd | wc -l; "
+                                    "setsid sleep 8731 & exit 7"},
+                           .env = {"PATH=/usr/bin:/bin", "WORD=hi"},
+                           .working_directory = "/var/tmp"};
+  std::string output;
+  const auto exit = RunBlocking(
+      {}, command, [&](std::string_view text) { output += text; }, std::chrono::minutes(1));
+  ASSERT_TRUE(exit.ok()) << exit.status().ToString();
+  EXPECT_EQ(exit->code, 7);
+  EXPECT_EQ(output, "/var/tmp\nhi\n4\n");
+  EXPECT_TRUE(process::Descendants(getpid()).empty());
+
+  command.argv = {"sleep", "8732"};
+  const auto late = RunBlocking({}, command, {}, std::chrono::milliseconds(50));
+  EXPECT_EQ(late.status().code(), base::Code::kDeadlineExceeded);
+  EXPECT_TRUE(process::Descendants(getpid()).empty());
+
+  command.argv = {"no-such-program"};
+  const auto absent = RunBlocking({}, command, {}, std::chrono::minutes(1));
+  EXPECT_NE(absent.status().message().find("no-such-program"), std::string::npos);
 }
 
 TEST_F(Sandbox, NamespaceInsideGivesNoWayOut) {

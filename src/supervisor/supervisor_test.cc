@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/file.h"
@@ -112,6 +114,24 @@ TEST_P(Supervisor, LogIsWholeWhenTheExitIsTold) {
   const std::string log = rig().Log(1);
   EXPECT_EQ(log.size(), 3'000'004u);
   EXPECT_EQ(log.substr(log.size() - 4), "end\n");
+}
+
+TEST_P(Supervisor, StepCannotHaveAllProcessesOfTheMachine) {
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NPROC, &limit), 0);
+  if (!GetParam() || limit.rlim_max == RLIM_INFINITY) GTEST_SKIP() << "no limit to share out";
+  RunToEnd("sed -n 's/^Max processes *[0-9]* *\\([0-9]*\\).*/\\1/p' /proc/self/limits");
+  EXPECT_LE(std::stoull(rig().Log(1)), std::max<rlim_t>(1024, limit.rlim_max / 4));
+
+  // Its own, that is: what others of its user have does not count.
+  v1::StepSpec step = rig().MakeStep(2, "sleep 600 & sleep 600 & sleep 600 & sleep 600");
+  rig().Start(step);
+  rig().AwaitStarted(2);
+  rig().Start(3, "prlimit --pid $$ --nproc=4:4; (true) && echo room");
+  rig().AwaitExit(3);
+  EXPECT_EQ(rig().Log(3), "room\n");
+  ASSERT_TRUE(rig().client().Kill(2, true).ok());
+  rig().AwaitExit(2);
 }
 
 TEST_P(Supervisor, StepGetsTheGivenEnvironmentAndNothingElse) {

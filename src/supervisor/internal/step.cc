@@ -4,10 +4,12 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -72,6 +74,16 @@ void OfferToOutOfMemoryKiller() {
     const ssize_t put = write(file.get(), "500", 3);
 }
 
+/// A step that forks without end must leave the machine room to run, and to end it. Its user
+/// namespace has a count of its own, so that this is per step and not for all of its user.
+void LimitProcesses() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NPROC, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return;
+  limit.rlim_max = std::max<rlim_t>(1024, limit.rlim_max / 4);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NPROC, &limit);
+}
+
 std::vector<char*> Pointers(const google::protobuf::RepeatedPtrField<std::string>& words) {
   std::vector<char*> pointers;
   for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
@@ -92,6 +104,7 @@ bool TakeStandardStreams(int output) {
     Refuse(fault, {"START", std::string("standard streams: ") + std::strerror(errno)});
   }
   if (spec.sandbox()) {
+    LimitProcesses();
     const base::Status dropped = sandbox::DropPrivileges();
     if (!dropped.ok()) Refuse(fault, {"VIEW", dropped.message()});
   } else {
