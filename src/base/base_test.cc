@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -76,6 +77,24 @@ TEST(File, RemovesTreesWithClosedDirectories) {
   chmod((dir + "/a/b").c_str(), 0500);
   EXPECT_TRUE(RemoveTree(dir).ok());
   EXPECT_FALSE(PathExists(dir));
+}
+
+TEST(File, RemovesTreesOfAnyDepthAndNoLinksTarget) {
+  const std::string dir = FreshDir();
+  const std::string kept = FreshDir();
+  ASSERT_TRUE(WriteFileAtomic(kept + "/a", "x").ok());
+  ASSERT_EQ(symlink(kept.c_str(), (dir + "/link").c_str()), 0);
+  UniqueFd at(open(dir.c_str(), O_RDONLY | O_DIRECTORY));
+  for (int depth = 0; depth < 5000; ++depth) {
+    ASSERT_EQ(mkdirat(at.get(), "d", 0700), 0);
+    at = UniqueFd(openat(at.get(), "d", O_RDONLY | O_DIRECTORY));
+  }
+  const Status removed = RemoveTree(dir);
+  EXPECT_TRUE(removed.ok()) << removed.ToString();
+  EXPECT_FALSE(PathExists(dir));
+  EXPECT_TRUE(PathExists(kept + "/a"));
+  EXPECT_TRUE(RemoveTree(kept).ok());
+  EXPECT_TRUE(RemoveTree(kept).ok());
 }
 
 TEST(Clock, FormatsWholeSecondsUtc) {

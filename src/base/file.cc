@@ -1,11 +1,13 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 
 namespace caudal::base {
@@ -85,22 +87,67 @@ Status MakeDirs(const std::string& path, unsigned mode) {
   return {};
 }
 
-Status RemoveTree(const std::string& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error == std::errc::permission_denied) {
-    // A directory without write permission stops its owner, too: open it up and try once more.
-    std::error_code ignored;
-    auto walk = fs::recursive_directory_iterator(
-        path, fs::directory_options::skip_permission_denied, ignored);
-    for (; walk != fs::recursive_directory_iterator(); walk.increment(ignored)) {
-      if (walk->is_directory(ignored) && !walk->is_symlink(ignored)) {
-        fs::permissions(walk->path(), fs::perms::owner_all, fs::perm_options::add, ignored);
-      }
-    }
-    fs::remove_all(path, error);
+namespace {
+
+Result<std::vector<std::string>> Entries(int dir, const std::string& path) {
+  DIR* stream = fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (stream == nullptr) return FromErrno(errno, "cannot list " + path);
+  std::vector<std::string> names;
+  while (const dirent* entry = readdir(stream)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
   }
-  if (error) return FromErrno(error.value(), "cannot remove " + path);
+  closedir(stream);
+  return names;
+}
+
+UniqueFd OpenDirAt(int dir, const std::string& name) {
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  // One without permissions stops its owner, too.
+  if (faccessat(dir, name.c_str(), R_OK | W_OK | X_OK, AT_SYMLINK_NOFOLLOW) != 0) {
+    fchmodat(dir, name.c_str(), 0700, 0);
+  }
+  return UniqueFd(openat(dir, name.c_str(), kFlags));
+}
+
+// Empties the directory `name` of `top`; directories inside it move up to `top`.
+Status EmptyInto(int top, const std::string& name, const std::string& path, int* moved) {
+  const UniqueFd dir = OpenDirAt(top, name);
+  if (!dir.valid()) return FromErrno(errno, "cannot open " + path + "/" + name);
+  CAUDAL_ASSIGN(const auto names, Entries(dir.get(), path));
+  for (const std::string& child : names) {
+    if (unlinkat(dir.get(), child.c_str(), 0) == 0) continue;
+    if (errno != EISDIR) return FromErrno(errno, "cannot remove " + child + " below " + path);
+    fchmodat(dir.get(), child.c_str(), 0700, 0);  // moving a directory writes to it
+    do {
+      const std::string place = ".removing-" + std::to_string(++*moved);
+      if (renameat2(dir.get(), child.c_str(), top, place.c_str(), RENAME_NOREPLACE) == 0) break;
+    } while (errno == EEXIST);
+  }
+  if (unlinkat(top, name.c_str(), AT_REMOVEDIR) == 0) return {};
+  return FromErrno(errno, "cannot remove " + path + "/" + name);
+}
+
+}  // namespace
+
+// Nested directories are moved up before they are emptied, so that the depth of a tree, which a
+// step chooses, costs neither descriptors nor stack nor length of paths.
+Status RemoveTree(const std::string& path) {
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  if (errno != EISDIR) return FromErrno(errno, "cannot remove " + path);
+  const UniqueFd top = OpenDirAt(AT_FDCWD, path);
+  if (!top.valid()) return FromErrno(errno, "cannot open " + path);
+  int moved = 0;
+  while (true) {
+    CAUDAL_ASSIGN(const auto names, Entries(top.get(), path));
+    if (names.empty()) break;
+    for (const std::string& name : names) {
+      if (unlinkat(top.get(), name.c_str(), 0) == 0) continue;
+      if (errno != EISDIR) return FromErrno(errno, "cannot remove " + path + "/" + name);
+      CAUDAL_TRY(EmptyInto(top.get(), name, path, &moved));
+    }
+  }
+  if (rmdir(path.c_str()) != 0) return FromErrno(errno, "cannot remove " + path);
   return {};
 }
 
