@@ -78,7 +78,23 @@ Status Orchestrator::Recover() {
     const auto run = runs_.find(entry.run_key);
     if (run != runs_.end()) Dispatch(entry.run_key, run->second->state, entry.command);
   }
+  for (const auto& [run_key, run] : runs_) LaunchLive(run_key, run->state);
   return {};
+}
+
+// An attempt that had started is in no outbox any more. The executor knows it and starts nothing,
+// or has lost every trace of it, and then this is what keeps its task from waiting for ever.
+void Orchestrator::LaunchLive(int64_t run_key, const engine::State& state) {
+  for (const v1::Task& task : state.tasks()) {
+    if (task.live_attempt() == 0 || model::IsFinal(task.state())) continue;
+    v1::Command command;
+    v1::Command::Launch& launch = *command.mutable_launch();
+    launch.set_task(task.index());
+    launch.set_attempt_key(task.live_attempt());
+    launch.set_attempt_number(task.attempts() - 1);
+    launch.set_token(task.live_token());
+    Dispatch(run_key, state, command);
+  }
 }
 
 void Orchestrator::Start() {

@@ -139,6 +139,7 @@ class Orchestrator final : public executor::Reporter {
   base::Status Commit(Turn& turn);
   void Settle(Turn& turn);
   void Dispatch(int64_t run_key, const engine::State& state, const v1::Command& command);
+  void LaunchLive(int64_t run_key, const engine::State& state);
   void DropRun(int64_t run_key);
   void NoteMissing(Turn& turn, const base::Status& why);
   void RollBack(Turn& turn, std::vector<Message> messages, const base::Status& why);

@@ -169,5 +169,21 @@ TEST_F(OrchestratorTest, ADamagedRunHoldsUpNoOther) {
   EXPECT_TRUE(Delete(damaged)->ok());
 }
 
+TEST_F(OrchestratorTest, AStartedAttemptThatLeftNoTraceIsLaunchedAgain) {
+  const int64_t run_key = Create("run", "a");
+  executor_.Start(executor_.Queued().at(0));
+  executor_.Deliver();
+  ASSERT_TRUE(orchestrator_.Pump().ok());
+  ASSERT_EQ(PhaseOf("run"), v1::RUN_RUNNING);
+
+  executor::FakeExecutor elsewhere;
+  Orchestrator restarted(*store_, elsewhere, clock_, [this] { return std::to_string(++salt_); });
+  ASSERT_TRUE(restarted.Recover().ok());
+  do elsewhere.RunUntilIdle();
+  while (*restarted.Pump());
+
+  EXPECT_EQ(PhaseOf("run"), v1::RUN_SUCCEEDED) << run_key;
+}
+
 }  // namespace
 }  // namespace caudal::orchestrator
