@@ -259,6 +259,7 @@ void Stepper::LaunchAttempt(int task, int retry_index) {
   change.set_attempts(number + 1);
   change.set_retry_index(retry_index);
   change.set_live_attempt(key);
+  change.set_last_attempt(key);
   change.set_live_token(token);
   auto& launch = *draft_.AddCommand().mutable_launch();
   launch.set_task(task);

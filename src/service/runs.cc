@@ -303,7 +303,7 @@ Result<v1::RunReport> Service::GetRunReport(const Caller& caller,
     return database.InReadTransaction([&]() -> Status {
       CAUDAL_ASSIGN(row, store::GetRun(database, request.run_id()));
       CAUDAL_ASSIGN(const auto tasks, store::ListTasks(database, row.key, kMostReportTasks));
-      report = ToReport(row, tasks, options_.data_dir + "/objects");
+      report = ToReport(row, tasks, options_.data_dir);
       return {};
     });
   }));

@@ -1,5 +1,7 @@
 """Logs are readable at one address: while the step runs, afterwards, and after a restart."""
 
+import pathlib
+
 import requests
 
 from harness import see, wait_until
@@ -29,6 +31,14 @@ def test_live_and_after(server, shared_dir, unique):
     report = server.wait(run)
     assert report["state"] == "SUCCEEDED"
     assert server.log_of(report, "talk") == "first\noops\nlast word\n"
+
+
+def test_log_artifact_is_a_readable_file(server, shared_dir, unique):
+    gate = shared_dir / unique
+    gate.touch()
+    report = server.run(gated(gate))
+    log = server.task(report, "talk")["artifacts"]["executor-logs"]["artifacts"][0]
+    assert pathlib.Path(log["path"]).read_text() == "first\noops\nlast word\n"
 
 
 def test_follow(server, shared_dir, unique):

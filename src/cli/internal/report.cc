@@ -168,7 +168,8 @@ int64_t RunMicros(const RunReport& report) {
     }
     end = std::max(end, task.ended_at());
   }
-  return std::max<int64_t>(0, end - begin);
+  // Nothing may have started: a step can fail while it is made ready.
+  return begin == 0 ? 0 : std::max<int64_t>(0, end - begin);
 }
 
 std::string ShortValue(const Value& value) {
@@ -334,15 +335,18 @@ std::string FailureText(const RunReport& report, const FailureHints& hints, cons
 }
 
 std::string HeadLine(const RunReport& report, const Style& style) {
-  const std::string time = " " + DurationText(RunMicros(report));
+  const int64_t micros = RunMicros(report);
+  const auto time = [micros](const char* word) {
+    return micros == 0 ? "" : std::string(word) + DurationText(micros);
+  };
   const std::string name = report.display_name().empty() ? report.run_id() : report.display_name();
   if (report.cancelled()) {
-    return Dress("✗", LookOf("CANCELED").color, style) + " " + name + " canceled after" + time;
+    return Dress("✗", LookOf("CANCELED").color, style) + " " + name + " canceled" + time(" after ");
   }
   if (report.state() == v2beta1::SUCCEEDED) {
-    return Dress("✓", LookOf("SUCCEEDED").color, style) + " " + name + " succeeded in" + time;
+    return Dress("✓", LookOf("SUCCEEDED").color, style) + " " + name + " succeeded" + time(" in ");
   }
-  return Dress("✗", LookOf("FAILED").color, style) + " " + name + " failed after" + time;
+  return Dress("✗", LookOf("FAILED").color, style) + " " + name + " failed" + time(" after ");
 }
 
 std::vector<const Task*> FailedLeaves(const RunReport& report) {

@@ -89,6 +89,16 @@ TEST(Report, ColoursOnlyTheGlyph) {
   EXPECT_EQ(TreeLines(report, kNow, {true, 0})[0], "\033[32m✓\033[0m train");
 }
 
+TEST(Report, HasNoDurationWhereNothingStarted) {
+  v1::RunReport report;
+  report.set_display_name("fit");
+  auto* task = report.add_tasks();
+  task->set_path("train");
+  task->set_state("FAILED");
+  task->set_ended_at(kNow);
+  EXPECT_EQ(HeadLine(report, {}), "✗ fit failed");
+}
+
 TEST(Report, Durations) {
   EXPECT_EQ(DurationText(12'999), "12 ms");
   EXPECT_EQ(DurationText(3'460'000), "3.4 s");

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <sstream>
 
+#include "engine/attempt.h"
 #include "model/task.h"
 #include "spec/package.h"
 #include "wire/json.h"
@@ -109,6 +110,15 @@ void AddArtifacts(const M& artifacts, const std::string& objects_dir,
       *shown->mutable_metadata() = artifact.metadata();
     }
   }
+}
+
+// The log artifact has no blob of its own: it is the log of the newest attempt.
+void AddLogPath(const v1::Task& task, const std::string& data_dir,
+                v1::RunReport::ReportTask* shown) {
+  const auto logs = shown->mutable_artifacts()->find("executor-logs");
+  if (logs == shown->mutable_artifacts()->end()) return;
+  const std::string path = data_dir + "/" + engine::LogPath(task.last_attempt());
+  for (auto& artifact : *logs->second.mutable_artifacts()) artifact.set_path(path);
 }
 
 }  // namespace
@@ -228,7 +238,8 @@ v2beta1::RunDetails ToRunDetails(const store::Run& row, const std::vector<v1::Ta
 }
 
 v1::RunReport ToReport(const store::Run& row, const std::vector<v1::Task>& tasks,
-                       const std::string& objects_dir) {
+                       const std::string& data_dir) {
+  const std::string objects_dir = data_dir + "/objects";
   v1::RunReport report;
   report.set_run_id(row.id);
   report.set_display_name(row.display_name);
@@ -256,6 +267,7 @@ v1::RunReport ToReport(const store::Run& row, const std::vector<v1::Task>& tasks
     shown->set_attempts(task.attempts());
     *shown->mutable_outputs() = task.output_parameters();
     AddArtifacts(task.output_artifacts(), objects_dir, shown->mutable_artifacts());
+    AddLogPath(task, data_dir, shown);
     shown->set_error(task.error());
     shown->set_error_code(task.error_code());
     shown->set_started_at(task.started_at());

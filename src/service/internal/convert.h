@@ -29,9 +29,9 @@ v2beta1::Run ToProto(const store::Run& row);
 v2beta1::RunDetails ToRunDetails(const store::Run& row, const std::vector<v1::Task>& tasks,
                                  const spec::Plan& plan);
 
-/// `objects_dir` makes local paths of artifacts.
+/// `data_dir` makes local paths of artifacts and logs.
 v1::RunReport ToReport(const store::Run& row, const std::vector<v1::Task>& tasks,
-                       const std::string& objects_dir);
+                       const std::string& data_dir);
 
 /// {"a": "b"} → map. Errors: kInvalidArgument for anything that is no object of strings, and for
 /// the limits of api.md 5.3.
