@@ -185,5 +185,32 @@ TEST_F(OrchestratorTest, AStartedAttemptThatLeftNoTraceIsLaunchedAgain) {
   EXPECT_EQ(PhaseOf("run"), v1::RUN_SUCCEEDED) << run_key;
 }
 
+TEST_F(OrchestratorTest, ALongRunIsResumedFromASnapshotAndTheEventsAfterIt) {
+  std::string tasks;
+  for (int i = 0; i < 540; ++i) tasks += "t" + std::to_string(i) + " ";
+  const int64_t run_key = Create("run", tasks);
+  // A start and an end each: 1,080 events, of which a snapshot holds the first 1,000.
+  const auto attempts = executor_.Queued();
+  for (size_t i = 0; i < 530; ++i) {
+    executor_.Start(attempts.at(i));
+    executor_.Finish(attempts.at(i));
+  }
+  while (executor_.Deliver()) ASSERT_TRUE(orchestrator_.Pump().ok());
+  int64_t snapshot_seq = 0;
+  ASSERT_TRUE(store_->writer_for_test()
+                  .Query("SELECT seq FROM snapshot WHERE run_key=$1", {run_key},
+                         [&](const sql::Row& row) { snapshot_seq = row.Int(0); })
+                  .ok());
+  EXPECT_EQ(snapshot_seq, store::kSnapshotEvery);
+
+  executor_.Disconnect();
+  Orchestrator restarted(*store_, executor_, clock_, [this] { return std::to_string(++salt_); });
+  ASSERT_TRUE(restarted.Recover().ok());
+  do executor_.RunUntilIdle();
+  while (*restarted.Pump());
+
+  EXPECT_EQ(PhaseOf("run"), v1::RUN_SUCCEEDED);
+}
+
 }  // namespace
 }  // namespace caudal::orchestrator
