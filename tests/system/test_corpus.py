@@ -4,7 +4,9 @@ The corpus lies beside the project on machines that have it; elsewhere these tes
 that needs what Caudal cannot do yet must be refused with a message, never run wrongly.
 """
 
+import collections
 import concurrent.futures
+import contextlib
 import json
 import math
 import pathlib
@@ -78,10 +80,17 @@ class Doors:
         self.server, self.client, self.folder = server, client, folder
         self.pool = concurrent.futures.ThreadPoolExecutor(4)
         self.futures = {}
+        # Without a private /tmp two runs of one pipeline share the literal paths that it names.
+        self.alone = collections.defaultdict(
+            contextlib.nullcontext if server.isolation == "sandbox" else threading.Lock)
 
     def start(self, wanted):
         for name, door in wanted:
-            self.futures[name, door] = self.pool.submit(getattr(self, door), name)
+            self.futures[name, door] = self.pool.submit(self.run, name, door)
+
+    def run(self, name, door):
+        with self.alone[CASES[name][0]]:
+            return getattr(self, door)(name)
 
     def outcome(self, name, door):
         if (name, door) not in self.futures:
@@ -182,10 +191,17 @@ def check_artifact(where, got, want):
         assert sorted(p.name for p in pathlib.Path(got["path"]).iterdir()) == want["files"], where
 
 
+def logs_of_failed(report):
+    """The end of each failed step's log, for the message of a failing test."""
+    logs = [log["path"] for task in report.get("tasks", []) if task["state"] == "FAILED"
+            for log in artifacts_of(task, "executor-logs") or [] if log.get("path")]
+    return "".join(f"\n{path}:\n{pathlib.Path(path).read_text()[-3000:]}" for path in logs)
+
+
 def check(server, report, case):
     """Compares a report with what the corpus expects of the case."""
     told = json.dumps(report, indent=1)[:6000]
-    assert report["state"] == case["state"], told
+    assert report["state"] == case["state"], told + logs_of_failed(report)
     if case["state"] == "REJECTED":
         return
     tasks = {task.get("path", ""): task for task in report["tasks"]}
