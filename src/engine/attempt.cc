@@ -144,7 +144,7 @@ Result<v1::AttemptSpec> MakeAttemptSpec(const State& state, const v1::Command::L
                 ResolveResources(component.executor.container(), task.parameters()));
   *spec.mutable_kubernetes_config() = component.kubernetes_config;
   spec.set_log_path(LogPath(launch.attempt_key()));
-  spec.set_isolation(state.info().isolation());
+  *spec.mutable_settings() = state.info().settings();
   return spec;
 }
 

@@ -424,7 +424,8 @@ struct LocalExecutor::Impl {
 
   // True for a sandbox. What the attempt asks for, else the default, and never what is impossible.
   bool ChooseIsolation(const AttemptSpec& spec, v1::Provenance* provenance) const {
-    const std::string& wanted = spec.isolation().empty() ? options.isolation : spec.isolation();
+    const std::string& asked = spec.settings().isolation();
+    const std::string& wanted = asked.empty() ? options.isolation : asked;
     const bool sandbox = wanted == "sandbox" && options.no_sandbox_reason.empty();
     provenance->set_isolation(sandbox ? "sandbox" : "process");
     if (!sandbox && !options.no_sandbox_reason.empty()) {

@@ -172,7 +172,7 @@ Result<orchestrator::NewRun> Service::MakeRun(const Caller& caller, const v2beta
   info.set_created_at(row.created_at);
   info.set_scheduled_at(row.scheduled_at);
   info.mutable_parameters()->insert(values.begin(), values.end());
-  info.set_isolation(options_.isolation);
+  info.mutable_settings()->set_isolation(options_.isolation);
   return made;
 }
 
