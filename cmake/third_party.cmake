@@ -14,6 +14,31 @@ if(CAUDAL_TESTS)
   find_package(GTest 1.12 REQUIRED)
 endif()
 
+# Archives of Debian that have no CMake target. The binary carries them: a machine that runs it need not
+# have them installed.
+function(caudal_static_library target)
+  set(paths)
+  foreach(name IN LISTS ARGN)
+    find_library(STATIC_${name} lib${name}.a REQUIRED)
+    list(APPEND paths "${STATIC_${name}}")
+  endforeach()
+  add_library(${target} INTERFACE)
+  target_link_libraries(${target} INTERFACE -Wl,--start-group ${paths} -Wl,--end-group)
+endfunction()
+
+# Of libarchive the readers of zip, tar and gzip only; the other four are the ways a zip may be packed.
+caudal_static_library(libarchive_static archive nettle lzma zstd bz2)
+target_link_libraries(libarchive_static INTERFACE ZLIB::ZLIB)
+
+# gRPC without TLS, which this server leaves to what stands before it.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(GRPC REQUIRED grpc++_unsecure>=1.51)
+set(GRPC_NAMES ${GRPC_STATIC_LIBRARIES})
+list(REMOVE_DUPLICATES GRPC_NAMES)
+list(FILTER GRPC_NAMES INCLUDE REGEX "^(grpc|gpr|absl)")
+caudal_static_library(grpc_static grpc++_reflection ${GRPC_NAMES} address_sorting upb cares re2)
+target_link_libraries(grpc_static INTERFACE protobuf::libprotobuf ZLIB::ZLIB Threads::Threads)
+
 # Boost.JSON and Beast are compiled once, in base/json_impl.cc and http/beast_impl.cc.
 add_library(boost_json INTERFACE)
 target_link_libraries(boost_json INTERFACE Boost::headers)

@@ -1,12 +1,15 @@
 #include "api/gateway.h"
 
 #include <google/protobuf/struct.pb.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
 
 #include "api/internal/bind.h"
+#include "api/internal/code.h"
 #include "api/internal/errors.h"
 #include "api/internal/guard.h"
 #include "api/internal/log_stream.h"
@@ -44,7 +47,14 @@ http::Response Redirect(const std::string& path, const std::string& query) {
 struct LogOptions {
   bool follows = false;
   int64_t offset = 0;
+  int64_t tail_bytes = -1;  // not given
 };
+
+bool ReadByteCount(const std::string& value, int64_t* count) {
+  const char* end = value.data() + value.size();
+  const auto parsed = std::from_chars(value.data(), end, *count);
+  return parsed.ec == std::errc() && parsed.ptr == end && *count >= 0;
+}
 
 base::Result<LogOptions> ReadLogOptions(const std::string& query) {
   LogOptions options;
@@ -55,11 +65,9 @@ base::Result<LogOptions> ReadLogOptions(const std::string& query) {
       return base::InvalidArgument("query parameter 'follow' wants true or false, got '" + value +
                                    "'");
     }
-    if (key != "offset") continue;
-    const char* end = value.data() + value.size();
-    const auto parsed = std::from_chars(value.data(), end, options.offset);
-    if (parsed.ec != std::errc() || parsed.ptr != end || options.offset < 0) {
-      return base::InvalidArgument("query parameter 'offset' wants a number of bytes, got '" +
+    if (key != "offset" && key != "tail_bytes") continue;
+    if (!ReadByteCount(value, key == "offset" ? &options.offset : &options.tail_bytes)) {
+      return base::InvalidArgument("query parameter '" + key + "' wants a number of bytes, got '" +
                                    value + "'");
     }
   }
@@ -87,8 +95,9 @@ struct Gateway::Impl {
 };
 
 base::Status Gateway::Impl::Prepare() {
-  if (!backend.upload_pipeline || !backend.upload_pipeline_version || !backend.open_log) {
-    return base::Internal("the backend lacks a function for uploads or logs");
+  if (!backend.upload_pipeline || !backend.upload_pipeline_version || !backend.open_log ||
+      !backend.has_code || !backend.add_code) {
+    return base::Internal("the backend lacks a function for uploads, code or logs");
   }
   CAUDAL_ASSIGN(log_path, internal::Template::Parse(kLogTemplate));
   for (const service::Method& method : backend.methods) CAUDAL_TRY(routes.Add(method));
@@ -116,6 +125,9 @@ http::Response Gateway::Impl::Answer(const http::Request& request) {
   const service::Caller caller{auth::LocalUser(), std::string(request.Header("user-agent"))};
   if (clean == "/apis/v2beta1/healthz") return Health(true);
   if (clean == "/apis/v1beta1/healthz") return Health(false);
+  if (clean.starts_with(internal::kCodePath)) {
+    return internal::AnswerCode(backend, caller, request, clean);
+  }
   if (clean == "/apis/v2beta1/pipelines/upload") {
     return internal::UploadPipeline(backend, caller, request);
   }
@@ -172,11 +184,16 @@ http::Response Gateway::Impl::Log(const service::Caller& caller, const http::Req
   if (!options.ok()) return BadRequest(options.status());
   base::Result<service::LogSource> source = backend.open_log(caller, run_id, node_id);
   if (!source.ok()) return internal::RpcError(source.status());
+  int64_t offset = options->offset;
+  struct stat info {};
+  if (options->tail_bytes >= 0 && stat(source->path.c_str(), &info) == 0) {
+    offset = std::max(offset, static_cast<int64_t>(info.st_size) - options->tail_bytes);
+  }
   const bool follows = options->follows && !source->is_complete();
   http::Response response;
   response.content_type = "text/plain; charset=utf-8";
   response.headers.emplace_back("Cache-Control", "no-store");
-  response.stream = std::make_unique<internal::LogStream>(*std::move(source), options->offset,
+  response.stream = std::make_unique<internal::LogStream>(*std::move(source), offset,
                                                           follows ? &log_watcher : nullptr);
   return response;
 }

@@ -28,6 +28,11 @@ struct Backend {
   std::function<base::Result<service::LogSource>(const service::Caller&, const std::string& run_id,
                                                  const std::string& node_id)>
       open_log;
+  /// Users' code by the SHA-256 of its archive: whether it is there, and adding it.
+  std::function<base::Status(const service::Caller&, const std::string& sha256)> has_code;
+  std::function<base::Status(const service::Caller&, const std::string& sha256,
+                             const std::string& content)>
+      add_code;
   std::string version;  ///< shown by healthz as tag_name
   /// Host names, without port, that requests may be addressed to and pages may post from; empty:
   /// localhost, 127.0.0.1 and [::1]. A page of a foreign site that points its own name at this

@@ -17,7 +17,7 @@ struct Limits {
   int64_t total_bytes = 64LL << 20;  ///< of all entries, unpacked
   int64_t max_ratio = 200;           ///< unpacked to packed, once over 1 MiB is unpacked
   int max_entries = 10'000;
-  int max_depth = 32;                ///< folders above an entry
+  int max_depth = 32;  ///< folders above an entry
 };
 
 /// One regular file of an archive.

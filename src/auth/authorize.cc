@@ -37,6 +37,10 @@ std::string_view Name(Resource resource) {
       return "pipeline version";
     case Resource::kRun:
       return "run";
+    case Resource::kCode:
+      return "snapshot of code";
+    case Resource::kEnvironment:
+      return "Python environment";
     case Resource::kServer:
       return "server";
   }

@@ -9,7 +9,15 @@
 namespace caudal::auth {
 
 enum class Verb { kCreate, kGet, kList, kUpdate, kDelete, kArchive, kTerminate, kReadLog };
-enum class Resource { kExperiment, kPipeline, kPipelineVersion, kRun, kServer };
+enum class Resource {
+  kExperiment,
+  kPipeline,
+  kPipelineVersion,
+  kRun,
+  kEnvironment,
+  kCode,
+  kServer
+};
 
 /// Who is asking. In single-user mode there is one principal, `LocalUser()`, and it is asked like
 /// any other.

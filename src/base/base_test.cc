@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 #include <set>
+#include <string>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -95,6 +97,24 @@ TEST(File, RemovesTreesOfAnyDepthAndNoLinksTarget) {
   EXPECT_TRUE(PathExists(kept + "/a"));
   EXPECT_TRUE(RemoveTree(kept).ok());
   EXPECT_TRUE(RemoveTree(kept).ok());
+}
+
+TEST(File, TwoMayRemoveTheSameTree) {
+  const std::string dir = FreshDir();
+  for (int round = 0; round < 20; ++round) {
+    const std::string tree = dir + "/tree";
+    for (int number = 0; number < 10; ++number) {
+      ASSERT_TRUE(MakeDirs(tree + "/" + std::to_string(number) + "/a/b/c").ok());
+    }
+    Status other;
+    std::thread thread([&] { other = RemoveTree(tree); });
+    const Status ours = RemoveTree(tree);
+    thread.join();
+    EXPECT_TRUE(ours.ok()) << ours.ToString();
+    EXPECT_TRUE(other.ok()) << other.ToString();
+    EXPECT_FALSE(PathExists(tree));
+  }
+  EXPECT_TRUE(RemoveTree(dir).ok());
 }
 
 TEST(Clock, FormatsWholeSecondsUtc) {

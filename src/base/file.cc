@@ -113,10 +113,11 @@ UniqueFd OpenDirAt(int dir, const std::string& name) {
 // Empties the directory `name` of `top`; directories inside it move up to `top`.
 Status EmptyInto(int top, const std::string& name, const std::string& path, int* moved) {
   const UniqueFd dir = OpenDirAt(top, name);
+  if (!dir.valid() && errno == ENOENT) return {};
   if (!dir.valid()) return FromErrno(errno, "cannot open " + path + "/" + name);
   CAUDAL_ASSIGN(const auto names, Entries(dir.get(), path));
   for (const std::string& child : names) {
-    if (unlinkat(dir.get(), child.c_str(), 0) == 0) continue;
+    if (unlinkat(dir.get(), child.c_str(), 0) == 0 || errno == ENOENT) continue;
     if (errno != EISDIR) return FromErrno(errno, "cannot remove " + child + " below " + path);
     fchmodat(dir.get(), child.c_str(), 0700, 0);  // moving a directory writes to it
     do {
@@ -124,31 +125,32 @@ Status EmptyInto(int top, const std::string& name, const std::string& path, int*
       if (renameat2(dir.get(), child.c_str(), top, place.c_str(), RENAME_NOREPLACE) == 0) break;
     } while (errno == EEXIST);
   }
-  if (unlinkat(top, name.c_str(), AT_REMOVEDIR) == 0) return {};
+  if (unlinkat(top, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
   return FromErrno(errno, "cannot remove " + path + "/" + name);
 }
 
 }  // namespace
 
 // Nested directories are moved up before they are emptied, so that the depth of a tree, which a
-// step chooses, costs neither descriptors nor stack nor length of paths.
+// step chooses, costs neither descriptors nor stack nor length of paths. What is not there any more is
+// no error: two may remove the same tree, and neither may stop because of the other.
 Status RemoveTree(const std::string& path) {
   if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
   if (errno != EISDIR) return FromErrno(errno, "cannot remove " + path);
   const UniqueFd top = OpenDirAt(AT_FDCWD, path);
+  if (!top.valid() && errno == ENOENT) return {};
   if (!top.valid()) return FromErrno(errno, "cannot open " + path);
   int moved = 0;
-  while (true) {
+  do {
     CAUDAL_ASSIGN(const auto names, Entries(top.get(), path));
-    if (names.empty()) break;
     for (const std::string& name : names) {
-      if (unlinkat(top.get(), name.c_str(), 0) == 0) continue;
+      if (unlinkat(top.get(), name.c_str(), 0) == 0 || errno == ENOENT) continue;
       if (errno != EISDIR) return FromErrno(errno, "cannot remove " + path + "/" + name);
       CAUDAL_TRY(EmptyInto(top.get(), name, path, &moved));
     }
-  }
-  if (rmdir(path.c_str()) != 0) return FromErrno(errno, "cannot remove " + path);
-  return {};
+    if (rmdir(path.c_str()) == 0 || errno == ENOENT) return {};
+  } while (errno == ENOTEMPTY);
+  return FromErrno(errno, "cannot remove " + path);
 }
 
 Status SyncDir(const std::string& path) {

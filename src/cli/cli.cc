@@ -11,46 +11,46 @@
 namespace caudal::cli {
 namespace {
 
-// The entry whose name is the longest match of the first words, and how many words that are.
-const Entry* FindEntry(const std::vector<std::string>& words, size_t* used) {
-  const Entry* found = nullptr;
-  for (const Entry& entry : AllVerbs()) {
-    const std::string_view name = entry.verb.name;
-    const size_t space = name.find(' ');
-    const bool matches = space == std::string_view::npos
-                             ? words[0] == name
-                             : words.size() > 1 && words[0] == name.substr(0, space) &&
-                                   words[1] == name.substr(space + 1);
-    const size_t length = space == std::string_view::npos ? 1 : 2;
-    if (matches && (found == nullptr || length > *used)) {
-      found = &entry;
-      *used = length;
-    }
-  }
-  return found;
+bool AsksForHelp(const std::string& word) {
+  return word == "--help" || word == "-h" || word == "help";
 }
 
-int UnknownVerb(const std::string& word) {
-  std::vector<std::string> names;
-  for (const Entry& entry : AllVerbs()) {
-    if (!entry.verb.is_hidden) names.emplace_back(entry.verb.name);
-  }
-  std::string hint = DidYouMean(word, names);
-  if (hint.empty() && word.find_first_of("./") != std::string::npos) {
-    hint = ", to run a pipeline write 'caudal run " + word + "'";
-  }
-  if (hint.empty()) hint = ": see 'caudal --help'";
-  return Fail(kExitWrongInput, "unknown command '" + word + "'" + hint);
+int Print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  return kExitOk;
+}
+
+// The help of a verb; a noun that is a verb too shows its other verbs after it.
+std::string VerbHelp(const Verb& verb) {
+  std::string text = HelpText(verb);
+  if (IsNoun(verb.name)) text += "\nMore about it: " + NounText(verb.name);
+  return text;
 }
 
 int Dispatch(const Entry& entry, const std::vector<std::string>& words) {
   const auto arguments = ParseArguments(entry.verb, words);
   if (!arguments.ok()) return Fail(kExitWrongInput, arguments.status().message());
-  if (arguments->Has("--help")) {
-    std::fputs(HelpText(entry.verb).c_str(), stdout);
-    return kExitOk;
-  }
+  if (arguments->Has("--help")) return Print(VerbHelp(entry.verb));
   return entry.run(*arguments);
+}
+
+int Call(const std::vector<std::string>& words) {
+  const FoundVerb found = FindVerb(words);
+  if (found.entry != nullptr) {
+    return Dispatch(*found.entry,
+                    {words.begin() + static_cast<ptrdiff_t>(found.words), words.end()});
+  }
+  const bool is_bare_noun = IsNoun(words[0]) && (words.size() == 1 || AsksForHelp(words[1]));
+  if (is_bare_noun) return Print(NounText(words[0]));
+  return Fail(kExitWrongInput, UnknownVerbText(words));
+}
+
+// `caudal help run list` is `caudal run list --help`.
+int Help(std::vector<std::string> words) {
+  words.erase(words.begin());
+  if (words.empty()) return Print(OverviewText());
+  words.push_back("--help");
+  return Call(words);
 }
 
 }  // namespace
@@ -64,18 +64,29 @@ int Fail(int exit_code, std::string_view message) {
   return exit_code;
 }
 
+int FailWith(const base::Status& status) {
+  switch (status.code()) {
+    case base::Code::kInvalidArgument:
+    case base::Code::kFailedPrecondition:
+    case base::Code::kNotFound:
+    case base::Code::kAlreadyExists:
+    case base::Code::kAborted:
+    case base::Code::kOutOfRange:
+    case base::Code::kPermissionDenied:
+    case base::Code::kResourceExhausted:
+    case base::Code::kUnimplemented:
+      return Fail(kExitWrongInput, status.message());
+    default:
+      return Fail(kExitUnreachable, status.message());
+  }
+}
+
 int Main(int argc, char** argv) {
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   if (words.empty()) return WhereVerb({});
-  if (words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
-    std::fputs(OverviewText().c_str(), stdout);
-    return kExitOk;
-  }
+  if (AsksForHelp(words[0])) return Help(words);
   if (words[0] == "--version") return VersionVerb({});
-  size_t used = 0;
-  const Entry* entry = FindEntry(words, &used);
-  if (entry == nullptr) return UnknownVerb(words[0]);
-  return Dispatch(*entry, {words.begin() + static_cast<ptrdiff_t>(used), words.end()});
+  return Call(words);
 }
 
 }  // namespace caudal::cli

@@ -11,6 +11,7 @@ void Apply(State& state, const v1::Event& event, const v1::Delta& delta) {
     v1::Task& task = state.tasks_[index];
     // It is of the last attempt: notes of several must not add up.
     if (change.has_provenance()) task.clear_provenance();
+    if (change.has_traceback()) task.clear_traceback();
     task.MergeFrom(change);
   }
 }

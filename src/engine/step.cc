@@ -163,6 +163,7 @@ Status Stepper::OnAttemptFinished(const v1::Event::AttemptFinished& finished) {
       break;
     default:
       *change.mutable_output_artifacts() = outcome.artifacts();  // logs, if anything
+      if (outcome.has_traceback()) *change.mutable_traceback() = outcome.traceback();
       Fail(task, outcome.error_code(), outcome.error());
   }
   return {};
@@ -255,7 +256,7 @@ void Stepper::LaunchAttempt(int task, int retry_index) {
   const std::string token = draft_.Derive("token" + std::to_string(key));
   v1::Task& change = draft_.Change(task);
   change.set_state(v1::PENDING);
-  change.set_reason("waiting for a free core and memory");
+  change.set_reason("waiting for a core");
   change.set_attempts(number + 1);
   change.set_retry_index(retry_index);
   change.set_live_attempt(key);
@@ -305,10 +306,7 @@ void Stepper::TellDependents(int task) {
     if (!success) {
       const bool canceled = draft_.task_state(task) == v1::CANCELED;
       Finish(dependent, canceled ? v1::CANCELED : v1::OMITTED,
-             "'" + draft_.name(task) + "' " +
-                 (canceled                                ? "was canceled"
-                  : draft_.task_state(task) == v1::FAILED ? "failed"
-                                                          : "did not run"));
+             canceled ? "'" + draft_.name(task) + "' was canceled" : "needs " + draft_.name(task));
       continue;
     }
     const int unmet = draft_.unmet(dependent) - 1;

@@ -233,6 +233,44 @@ TEST(Apply, ProvenanceIsOfTheLastAttempt) {
   EXPECT_EQ(state.task(0).provenance().notes_size(), 1);
 }
 
+TEST(Step, AFailedTaskKeepsItsTraceback) {
+  State state(PipelinePlan("a"));
+  const auto step = [&](v1::Event event) {
+    event.set_at(1);
+    event.set_first_key(100);
+    event.set_salt("salt");
+    const auto delta = engine::Step(state, event);
+    ASSERT_TRUE(delta.ok()) << delta.status().message();
+    Apply(state, event, *delta);
+  };
+  v1::Event created;
+  created.mutable_run_created()->mutable_info()->set_run_id("r");
+  step(created);
+  v1::Event ended;
+  v1::AttemptOutcome& outcome = *ended.mutable_attempt_finished()->mutable_outcome();
+  ended.mutable_attempt_finished()->set_task(1);
+  outcome.set_attempt_key(state.task(1).live_attempt());
+  outcome.set_token(state.task(1).live_token());
+  outcome.set_result(v1::AttemptOutcome::FAILED);
+  outcome.mutable_traceback()->set_exception("KeyError: 'a'");
+  outcome.mutable_traceback()->set_line(7);
+  step(ended);
+  EXPECT_EQ(state.task(1).traceback().exception(), "KeyError: 'a'");
+  EXPECT_EQ(state.task(1).traceback().line(), 7);
+}
+
+TEST(Apply, ATracebackReplacesTheOneBefore) {
+  State state(PipelinePlan("a"));
+  v1::Delta delta;
+  v1::Task& task = *delta.add_tasks();
+  task.set_index(0);
+  task.mutable_traceback()->set_line(7);
+  Apply(state, {}, delta);
+  task.mutable_traceback()->Clear();
+  Apply(state, {}, delta);
+  EXPECT_EQ(state.task(0).traceback().line(), 0);
+}
+
 TEST(EngineCases, AreFound) { EXPECT_TRUE(kRegistered); }
 
 }  // namespace

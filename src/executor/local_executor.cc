@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -13,7 +12,6 @@
 #include <optional>
 #include <set>
 #include <string_view>
-#include <thread>
 #include <utility>
 
 #include "async/pool.h"
@@ -22,10 +20,10 @@
 #include "base/log.h"
 #include "executor/internal/admission.h"
 #include "executor/internal/outcome.h"
+#include "executor/internal/step_python.h"
 #include "executor/internal/surroundings.h"
 #include "executor/internal/work_files.h"
 #include "launcher/launcher.h"
-#include "process/process.h"
 #include "pyenv/pyenv.h"
 #include "supervisor/client.h"
 
@@ -33,6 +31,7 @@ namespace caudal::executor {
 
 using internal::Admission;
 using internal::MakeOutcome;
+using internal::PythonChoice;
 using internal::Share;
 using internal::StepPython;
 using internal::Surroundings;
@@ -47,10 +46,13 @@ namespace {
 struct Staged {
   launcher::View view;
   v1::Provenance provenance;
+  std::shared_ptr<const void> environment;  // in use; of an adopted attempt
 };
 
 // How long Adopt waits for processes of abandoned attempts to die after SIGKILL.
 constexpr std::chrono::seconds kForeignDeadline{20};
+// How many steps can wait for environments at once; others' are not even looked at meanwhile.
+constexpr int kPreparingThreads = 16;
 
 int64_t NowMicros() { return base::ToMicros(base::SystemClock().Now()); }
 
@@ -61,24 +63,6 @@ Share MachineShare(const LocalOptions& options) {
     share.memory_bytes = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
   }
   return share;
-}
-
-pyenv::Options EnvironmentOptions(const LocalOptions& options) {
-  pyenv::Options environments;
-  environments.envs_dir = options.data_dir + "/envs";
-  environments.kfp_package = options.kfp_package;
-  // Also without sandboxes: the same data directory may be served with them tomorrow.
-  environments.owner_uid = options.step_uid;
-  if (options.isolation != "sandbox") return environments;
-  environments.sandbox = options.no_sandbox_reason.empty();
-  environments.hidden = internal::HiddenDirs(options.data_dir);
-  for (const std::string& text : options.mounts) {
-    const auto mount = internal::ParseMount(text);
-    if (!mount.ok()) continue;  // Make refuses it
-    environments.binds.push_back(
-        {.source = mount->source(), .target = mount->target(), .writable = mount->writable()});
-  }
-  return environments;
 }
 
 // Appends what comes to a file that others write, too, and stops at `limit`.
@@ -106,23 +90,33 @@ class LogAppender {
   base::UniqueFd fd_;
 };
 
-bool HasPlaceholder(const pyenv::Wrapper& wrapper) {
-  for (const pyenv::PipCall& call : wrapper.calls) {
-    for (const std::string& package : call.packages) {
-      if (package.find("{{$") != std::string::npos) return true;
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
+pyenv::Options EnvironmentOptions(const LocalOptions& options) {
+  pyenv::Options environments;
+  environments.envs_dir = options.data_dir + "/envs";
+  environments.kfp_package = options.kfp_package;
+  // Also without sandboxes: the same data directory may be served with them tomorrow.
+  environments.owner_uid = options.step_uid;
+  if (options.isolation != "sandbox") return environments;
+  environments.sandbox = options.no_sandbox_reason.empty();
+  environments.hidden = internal::HiddenDirs(options.data_dir);
+  for (const std::string& text : options.mounts) {
+    const auto mount = internal::ParseMount(text);
+    if (!mount.ok()) continue;  // Make refuses it
+    environments.binds.push_back(
+        {.source = mount->source(), .target = mount->target(), .writable = mount->writable()});
+  }
+  return environments;
+}
+
 struct LocalExecutor::Impl {
-  enum class Phase { kQueued, kStaging, kStarting, kRunning, kCollecting, kEnded };
+  enum class Phase { kPreparing, kQueued, kStaging, kStarting, kRunning, kCollecting, kEnded };
 
   struct Attempt {
     AttemptSpec spec;
-    Phase phase = Phase::kQueued;
+    Phase phase = Phase::kPreparing;
+    std::optional<base::Result<PythonChoice>> python;  // from kQueued on
     std::string admission_note;
     bool kill_requested = false;
     bool kill_now = false;
@@ -132,12 +126,13 @@ struct LocalExecutor::Impl {
     AttemptOutcome outcome;
   };
 
-  explicit Impl(LocalOptions given)
+  Impl(LocalOptions given, pyenv::Environments& shared)
       : options(std::move(given)),
         layout{options.data_dir, options.step_uid},
         files(layout),
-        environments(EnvironmentOptions(options)),
+        environments(shared),
         admission(MachineShare(options)),
+        preparing("preparing", kPreparingThreads),
         staging("staging", options.staging_threads),
         collecting("collecting", options.collecting_threads) {}
 
@@ -171,8 +166,12 @@ struct LocalExecutor::Impl {
       const auto [it, is_new] = attempts.try_emplace(key);
       if (is_new) {
         it->second.spec = spec;
-        admission.Enqueue(key, admission.ShareOf(spec.resources(), &it->second.admission_note));
-        AdmitLocked();
+        it->second.python = internal::ChooseFromMemory(spec, environments);
+        if (it->second.python) {
+          EnqueueLocked(key, &it->second);
+        } else {
+          preparing.Post([this, key] { PreparePython(key); });
+        }
         return;
       }
     }
@@ -193,7 +192,7 @@ struct LocalExecutor::Impl {
       attempt.kill_requested = true;
       attempt.kill_now = attempt.kill_now || now;
       if (attempt.phase == Phase::kRunning) supervisor = client;
-      if (attempt.phase == Phase::kQueued) {
+      if (attempt.phase == Phase::kPreparing || attempt.phase == Phase::kQueued) {
         attempt.phase = Phase::kCollecting;  // nobody else ends it now
         admission.Release(key);
         collecting.Post([this, key] { FinishKilled(key); });
@@ -224,27 +223,16 @@ struct LocalExecutor::Impl {
       stopped = true;
       reporter = nullptr;
     }
-    StopStaging();
+    // A build that pip works on may take minutes: it is ended, and begun again after the restart.
+    environments.Stop();
+    preparing.Stop(async::Leftovers::kDrop);
+    staging.Stop(async::Leftovers::kDrop);
     collecting.Stop(async::Leftovers::kDrop);
     std::shared_ptr<supervisor::Client> last;
     {
       const std::lock_guard<std::mutex> lock(mutex);
       last.swap(client);
     }
-  }
-
-  // A build that pip works on may take minutes: it is ended, and begun again after the restart.
-  void StopStaging() {
-    std::atomic<bool> done = false;
-    std::thread killer([&done] {
-      while (!done) {
-        process::KillDescendants(getpid(), {});  // our only children are builds
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      }
-    });
-    staging.Stop(async::Leftovers::kDrop);
-    done = true;
-    killer.join();
   }
 
   // --- Adopting.
@@ -338,7 +326,10 @@ struct LocalExecutor::Impl {
     auto view = launcher::MakeView(layout, *spec, step->sandbox());
     if (!view.ok()) return std::nullopt;
     view->argv.assign(step->argv().begin(), step->argv().end());
-    return Staged{std::move(view).value(), *std::move(provenance)};
+    Staged staged{std::move(view).value(), *std::move(provenance), nullptr};
+    const auto held = environments.Hold(staged.provenance.environment());
+    if (held.ok()) staged.environment = held->use;
+    return staged;
   }
 
   void AdoptEnded(AttemptSpec spec, AttemptOutcome outcome) {
@@ -349,6 +340,45 @@ struct LocalExecutor::Impl {
     attempt.spec = std::move(spec);
     attempt.outcome = std::move(outcome);
     collecting.Post([this, key] { ReportKnown(key); });
+  }
+
+  // --- Python first, on the preparing pool: who waits for an environment holds no cores.
+
+  void PreparePython(int64_t key) {
+    AttemptSpec spec;
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      const auto it = attempts.find(key);
+      if (it == attempts.end() || it->second.phase != Phase::kPreparing) return;
+      spec = it->second.spec;
+    }
+    LogAppender log(options.data_dir + "/" + spec.log_path(), options.log_limit_bytes);
+    auto python = internal::Choose(
+        spec, environments, [&] { TellWaiting(key, "building the Python environment"); },
+        [&](std::string_view text) { log.Append(text); });
+    std::optional<AttemptOutcome> failed;
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      const auto it = attempts.find(key);
+      const bool is_wanted = it != attempts.end() && it->second.phase == Phase::kPreparing;
+      if (stopped || !is_wanted) return;
+      if (python.ok()) {
+        it->second.python = std::move(python);
+        EnqueueLocked(key, &it->second);
+        return;
+      }
+      it->second.phase = Phase::kCollecting;
+    }
+    AttemptOutcome outcome =
+        MakeOutcome(spec, AttemptOutcome::FAILED, "ENV", python.status().message(), NowMicros());
+    ChooseIsolation(spec, outcome.mutable_provenance());
+    Finish(key, std::move(outcome));
+  }
+
+  void EnqueueLocked(int64_t key, Attempt* attempt) {
+    attempt->phase = Phase::kQueued;
+    admission.Enqueue(key, admission.ShareOf(attempt->spec.resources(), &attempt->admission_note));
+    AdmitLocked();
   }
 
   // --- From admission to start, on the staging pool.
@@ -364,17 +394,19 @@ struct LocalExecutor::Impl {
   void StageAndStart(int64_t key) {
     AttemptSpec spec;
     Staged staged;
+    std::optional<base::Result<PythonChoice>> python;
     {
       const std::lock_guard<std::mutex> lock(mutex);
       const auto it = attempts.find(key);
       if (it == attempts.end()) return;
       spec = it->second.spec;
+      python = it->second.python;
       if (!it->second.admission_note.empty()) {
         staged.provenance.add_notes(it->second.admission_note);
       }
     }
     std::optional<AttemptOutcome> failed;
-    if (!IsKillRequested(key)) failed = Prepare(spec, &staged);
+    if (!IsKillRequested(key)) failed = Prepare(spec, *python, &staged);
     if (IsStopped()) {
       files.RemoveStep(key);  // the next server stages it again
     } else if (IsKillRequested(key)) {
@@ -399,7 +431,8 @@ struct LocalExecutor::Impl {
   }
 
   // Everything up to step.pb on disk. The outcome says what failed.
-  std::optional<AttemptOutcome> Prepare(const AttemptSpec& spec, Staged* staged) {
+  std::optional<AttemptOutcome> Prepare(const AttemptSpec& spec,
+                                        const base::Result<PythonChoice>& python, Staged* staged) {
     const auto failed = [&](const std::string& code, const std::string& message) {
       return MakeOutcome(spec, AttemptOutcome::FAILED, code, message, NowMicros());
     };
@@ -407,19 +440,29 @@ struct LocalExecutor::Impl {
     if (spec.container().command().empty() && spec.container().args().empty()) {
       return failed("START", internal::StartError(spec, {}, "", staged->provenance.isolation()));
     }
+    if (!python.ok()) return failed("ENV", python.status().message());
+    NotePython(*python, &staged->provenance);
+    const base::Status code = surroundings.CheckCode(spec);
+    if (!code.ok()) return failed("CODE", code.message());
     AttemptSpec unwrapped = spec;
-    StepPython python;
-    const base::Status found = FindPython(&unwrapped, &python, &staged->provenance);
-    if (!found.ok()) return failed("ENV", found.message());
+    unwrapped.mutable_container()->mutable_command()->Assign(python->command.begin(),
+                                                             python->command.end());
     auto view = launcher::Stage(layout, unwrapped, sandbox);
     if (!view.ok()) {
       return failed(internal::StagingErrorCode(view.status().code()), view.status().message());
     }
     staged->view = std::move(view).value();
     const base::Status ready = files.WriteStaged(
-        spec, staged->provenance, surroundings.MakeStep(spec, staged->view, python, files));
+        spec, staged->provenance, surroundings.MakeStep(spec, staged->view, python->python, files));
     if (!ready.ok()) return failed("DISK", ready.message());
     return std::nullopt;
+  }
+
+  static void NotePython(const PythonChoice& choice, v1::Provenance* provenance) {
+    if (!choice.note.empty()) provenance->add_notes(choice.note);
+    const StepPython& python = choice.python;
+    if (python.interpreter) provenance->set_interpreter(python.interpreter->path);
+    if (python.environment) provenance->set_environment(python.environment->id);
   }
 
   // True for a sandbox. What the attempt asks for, else the default, and never what is impossible.
@@ -437,34 +480,6 @@ struct LocalExecutor::Impl {
                             "', which this executor does not hand out");
     }
     return sandbox;
-  }
-
-  // Finds interpreter and environment, and takes the pip step out of the command.
-  base::Status FindPython(AttemptSpec* spec, StepPython* python, v1::Provenance* provenance) {
-    auto* command = spec->mutable_container()->mutable_command();
-    auto wrapper = pyenv::ParseWrapper({command->begin(), command->end()});
-    if (wrapper && HasPlaceholder(*wrapper)) wrapper.reset();
-    std::string note;
-    auto interpreter = environments.ForImage(spec->container().image(), &note);
-    if (!interpreter.ok()) return wrapper ? interpreter.status() : base::OkStatus();
-    if (!note.empty()) provenance->add_notes(note);
-    provenance->set_interpreter(interpreter->path);
-    python->interpreter = *interpreter;
-    if (!wrapper) return base::OkStatus();
-    LogAppender log(options.data_dir + "/" + spec->log_path(), options.log_limit_bytes);
-    bool is_told = false;
-    const auto on_output = [&](std::string_view text) {
-      if (!is_told) TellWaiting(spec->attempt_key(), "building the Python environment");
-      is_told = true;
-      log.Append(text);
-    };
-    auto environment = environments.Get(*interpreter, wrapper->calls, on_output);
-    if (!environment.ok()) return environment.status();
-    provenance->set_environment(environment->key);
-    python->environment = std::move(environment).value();
-    command->Clear();
-    command->Add(wrapper->command.begin(), wrapper->command.end());
-    return base::OkStatus();
   }
 
   void Start(int64_t key, Staged staged) {
@@ -606,6 +621,13 @@ struct LocalExecutor::Impl {
   }
 
   void FinishUnstarted(int64_t key, const base::Status& why) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      const auto it = attempts.find(key);
+      if (it == attempts.end() || it->second.phase != Phase::kStarting)
+        return;  // found lost already
+      it->second.phase = Phase::kCollecting;
+    }
     if (IsKillRequested(key)) {
       FinishKilled(key);
     } else {
@@ -677,7 +699,7 @@ struct LocalExecutor::Impl {
   const launcher::Layout layout;
   const WorkFiles files;
   Surroundings surroundings;
-  pyenv::Environments environments;
+  pyenv::Environments& environments;
 
   std::mutex mutex;  // guards all that follows but the pools
   Reporter* reporter = nullptr;
@@ -691,11 +713,13 @@ struct LocalExecutor::Impl {
   // Shared with calls that are under way while Stop lets go of it.
   std::shared_ptr<supervisor::Client> client;
 
+  async::Pool preparing;
   async::Pool staging;
   async::Pool collecting;
 };
 
-base::Result<std::unique_ptr<LocalExecutor>> LocalExecutor::Make(LocalOptions options) {
+base::Result<std::unique_ptr<LocalExecutor>> LocalExecutor::Make(
+    LocalOptions options, pyenv::Environments& environments) {
   if (options.isolation != "sandbox" && options.isolation != "process") {
     return base::InvalidArgument("isolation \"" + options.isolation +
                                  "\" does not exist: choose sandbox or process");
@@ -711,7 +735,7 @@ base::Result<std::unique_ptr<LocalExecutor>> LocalExecutor::Make(LocalOptions op
   surroundings.passed_on = internal::VariablesToPassOn(environ);
   surroundings.kill_grace_millis = options.kill_grace_millis;
   surroundings.log_limit_bytes = options.log_limit_bytes;
-  auto impl = std::make_unique<Impl>(std::move(options));
+  auto impl = std::make_unique<Impl>(std::move(options), environments);
   impl->surroundings = std::move(surroundings);
   return std::unique_ptr<LocalExecutor>(new LocalExecutor(std::move(impl)));
 }

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "executor/executor.h"
+#include "pyenv/pyenv.h"
 
 namespace caudal::executor {
 
@@ -22,12 +23,15 @@ struct LocalOptions {
   int64_t memory_bytes = 0;           ///< likewise
   int64_t kill_grace_millis = 10'000;
   int64_t log_limit_bytes = 1LL << 30;
-  int staging_threads = 8;  ///< also how many environments may be built at once
+  int staging_threads = 8;
   int collecting_threads = 4;
-  std::string kfp_package;          ///< replaces the kfp that steps pin
+  std::string kfp_package;          ///< replaces the kfp that steps pin, where the run does not say
   int step_uid = -1;                ///< who sandboxed steps are on the host; -1: we ourselves
   std::vector<std::string> mounts;  ///< "HOST[:PATH][:rw]", for sandboxed steps
 };
+
+/// How Python environments are to be built for an executor with these options.
+pyenv::Options EnvironmentOptions(const LocalOptions& options);
 
 /// The executor of a laptop and of a single server.
 ///
@@ -36,8 +40,10 @@ struct LocalOptions {
 /// attempt where a crash left it.
 class LocalExecutor final : public Executor {
  public:
-  /// Errors: kInvalidArgument for a mount or isolation that makes no sense.
-  static base::Result<std::unique_ptr<LocalExecutor>> Make(LocalOptions options);
+  /// `environments` outlives the executor, whose Stop stops them. Errors: kInvalidArgument for a
+  /// mount or isolation that makes no sense.
+  static base::Result<std::unique_ptr<LocalExecutor>> Make(LocalOptions options,
+                                                           pyenv::Environments& environments);
   ~LocalExecutor() override;
 
   void Adopt(const std::vector<int64_t>& current, Reporter* reporter) override;

@@ -98,7 +98,8 @@ class LocalExecutorTest : public testing::TestWithParam<std::string> {
     if (GetParam() == "sandbox" && geteuid() == 0) {
       options.step_uid = 61000;
     }
-    auto made = LocalExecutor::Make(options);
+    environments_ = std::make_unique<pyenv::Environments>(EnvironmentOptions(options));
+    auto made = LocalExecutor::Make(options, *environments_);
     ASSERT_TRUE(made.ok()) << made.status().message();
     executor_ = std::move(made).value();
     executor_->Adopt(current, recorder_.get());
@@ -132,6 +133,7 @@ class LocalExecutorTest : public testing::TestWithParam<std::string> {
 
   std::string data_dir_;
   std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<pyenv::Environments> environments_;
   std::unique_ptr<LocalExecutor> executor_;
 };
 
@@ -365,10 +367,11 @@ TEST(LocalExecutor, RefusesMountsThatMakeNoSense) {
   LocalOptions options;
   options.data_dir = "/nonexistent";
   options.mounts = {"relative/path"};
-  EXPECT_EQ(LocalExecutor::Make(options).status().message(),
+  pyenv::Environments environments(EnvironmentOptions(options));
+  EXPECT_EQ(LocalExecutor::Make(options, environments).status().message(),
             "mount \"relative/path\": paths must be absolute, as in /data:/data:rw");
   options.mounts = {"/nonexistent:/x"};
-  EXPECT_EQ(LocalExecutor::Make(options).status().message(),
+  EXPECT_EQ(LocalExecutor::Make(options, environments).status().message(),
             "mount \"/nonexistent:/x\": '/nonexistent' does not exist on this machine");
 }
 

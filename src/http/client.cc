@@ -5,11 +5,14 @@
 #include <memory>
 #include <mutex>
 
+#include "base/version.h"
+
 namespace caudal::http {
 namespace {
 
 constexpr long kConnectSeconds = 10;
 constexpr size_t kMaxErrorBody = 64 << 10;
+const std::string kUserAgent = std::string("caudal/") + base::kVersion;
 
 struct ListDeleter {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
@@ -96,7 +99,7 @@ void Prepare(CURL* curl, const std::string& base_url, const std::string& url, cu
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, "caudal");
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, kUserAgent.c_str());
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
   // A proxy cannot reach this machine's loopback.
@@ -110,14 +113,16 @@ base::Status FromCurl(CURLcode code, const std::string& base_url) {
 }  // namespace
 
 base::Result<ClientResponse> Client::Send(std::string_view method, std::string_view target,
-                                          std::string_view body, int timeout_seconds) {
+                                          std::string_view body, int timeout_seconds,
+                                          std::string_view content_type) {
   if (curl_ == nullptr) return base::Internal("libcurl could not be initialised");
   CURL* curl = curl_;
   const std::string url = base_url_ + std::string(target);
   const std::string verb(method);
   // Without the second header, libcurl waits for "100 Continue" before each larger body.
+  const std::string type_header = "Content-Type: " + std::string(content_type);
   std::unique_ptr<curl_slist, ListDeleter> headers(
-      curl_slist_append(nullptr, "Content-Type: application/json"));
+      curl_slist_append(nullptr, type_header.c_str()));
   curl_slist_append(headers.get(), "Expect:");
   Prepare(curl, base_url_, url, headers.get());
 

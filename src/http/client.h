@@ -29,7 +29,8 @@ class Client {
   /// Sends one request. Errors: kUnavailable when no answer came (refused, reset, timed out); any
   /// HTTP status is a response, not an error.
   base::Result<ClientResponse> Send(std::string_view method, std::string_view target,
-                                    std::string_view body = {}, int timeout_seconds = 60);
+                                    std::string_view body = {}, int timeout_seconds = 60,
+                                    std::string_view content_type = "application/json");
 
   /// GET, handing over the body as it arrives until `on_data` returns false or the server ends it.
   base::Status Stream(std::string_view target, std::function<bool(std::string_view)> on_data);

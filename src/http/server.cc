@@ -231,6 +231,12 @@ Server::~Server() { Stop(); }
 
 std::string Server::address() const { return impl_->address; }
 
+void Server::Post(std::function<void(bool)> work) {
+  impl_->pool.Post([work = std::move(work)](HandlerPool::Verdict verdict) {
+    work(verdict == HandlerPool::Verdict::kRun);
+  });
+}
+
 void Server::Stop() {
   std::call_once(impl_->stop_once, [this] { impl_->Stop(); });
 }

@@ -78,6 +78,9 @@ class Server {
   static base::Result<std::unique_ptr<Server>> Start(const ServerOptions& options, Handler handler);
   ~Server();
   std::string address() const;  ///< "127.0.0.1:8888", with the real port
+  /// Lets another listener share the handlers' threads: calls `work` exactly once, with true on one
+  /// of them, or with false, on any thread, once the server stops.
+  void Post(std::function<void(bool runs)> work);
   void Stop();
 
  private:

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <latch>
 #include <thread>
 
@@ -310,6 +311,20 @@ TEST(Server, StopLetsARunningHandlerAnswerAndRefusesTheQueue) {
   EXPECT_EQ(BodyOf(running.ReadAll()), "GET /running ?  # ");
   stopper.join();
   EXPECT_FALSE(RawClient(server->address()).is_connected());
+}
+
+TEST(Server, LendsItsThreadsUntilItStops) {
+  const auto server = StartServer();
+  std::promise<std::thread::id> ran;
+  server->Post([&ran](bool runs) {
+    EXPECT_TRUE(runs);
+    ran.set_value(std::this_thread::get_id());
+  });
+  EXPECT_NE(ran.get_future().get(), std::this_thread::get_id());
+  server->Stop();
+  bool told = false;
+  server->Post([&told](bool runs) { told = !runs; });
+  EXPECT_TRUE(told);
 }
 
 TEST(Server, NamesTheAddressItCannotHave) {

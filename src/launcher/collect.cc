@@ -1,10 +1,16 @@
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "base/file.h"
 #include "launcher/internal/output_values.h"
 #include "launcher/internal/outputs.h"
 #include "launcher/internal/places.h"
 #include "launcher/internal/publish.h"
+#include "launcher/internal/traceback.h"
 #include "launcher/launcher.h"
 
 namespace caudal::launcher {
@@ -56,13 +62,37 @@ bool JudgeExit(const v1::StepExit& exit, v1::AttemptOutcome* outcome) {
     const std::string why = exit.signal() != 0 ? SignalText(exit.signal()) : "the step was ended";
     Fail(outcome, exit.error_code(), said.empty() ? why : said);
   } else if (exit.signal() != 0) {
-    Fail(outcome, "SIGNAL", SignalText(exit.signal()));
+    Fail(outcome, "SIGNAL", said.empty() ? SignalText(exit.signal()) : said);
   } else if (exit.exit_code() != 0) {
-    Fail(outcome, "EXIT", "the step exited with code " + std::to_string(exit.exit_code()));
+    Fail(outcome, "EXIT", "exit " + std::to_string(exit.exit_code()));
   } else {
     return false;
   }
   return true;
+}
+
+/// The last bytes of a file, as far as they can be read.
+std::string ReadEnd(const std::string& path, int64_t bytes) {
+  const base::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat info {};
+  if (!file.valid() || fstat(file.get(), &info) != 0) return "";
+  const int64_t begin = std::max<int64_t>(0, info.st_size - bytes);
+  std::string text(static_cast<size_t>(std::min<int64_t>(bytes, info.st_size)), '\0');
+  const ssize_t count = pread(file.get(), text.data(), text.size(), begin);
+  text.resize(static_cast<size_t>(std::max<ssize_t>(count, 0)));
+  return text;
+}
+
+/// Adds what a failed Python step raised, in the outcome's error too.
+void AddTraceback(const Layout& layout, const v1::AttemptSpec& spec, const View& view,
+                  v1::AttemptOutcome* outcome) {
+  if (outcome->error_code() != "EXIT" || spec.log_path().empty()) return;
+  const std::string end =
+      ReadEnd(layout.data_dir + "/" + spec.log_path(), internal::kTracebackBytes);
+  auto traceback = internal::FindTraceback(end, view.argv);
+  if (!traceback) return;
+  outcome->set_error(outcome->error() + ": " + traceback->exception());
+  *outcome->mutable_traceback() = *std::move(traceback);
 }
 
 void AddArtifact(v1::Artifact artifact, v1::AttemptOutcome* outcome) {
@@ -76,6 +106,7 @@ void AddArtifacts(internal::OutputPlan plan, const std::vector<internal::Publish
     if (slot.publication && published[*slot.publication].exists) {
       slot.artifact.set_blob(published[*slot.publication].blob);
       slot.artifact.set_is_directory(published[*slot.publication].is_directory);
+      slot.artifact.set_size_bytes(published[*slot.publication].size_bytes);
     }
     AddArtifact(std::move(slot.artifact), outcome);
   }
@@ -123,7 +154,10 @@ v1::AttemptOutcome Collect(const Layout& layout, const v1::AttemptSpec& spec, co
                            const v1::StepExit& exit) {
   v1::AttemptOutcome outcome = FromExit(spec, exit);
   if (exit.started()) AddArtifact(internal::MakeLogArtifact(spec), &outcome);
-  if (JudgeExit(exit, &outcome)) return outcome;
+  if (JudgeExit(exit, &outcome)) {
+    AddTraceback(layout, spec, view, &outcome);
+    return outcome;
+  }
   const Status collected = CollectOutputs(layout, spec, view, &outcome);
   if (collected.ok()) {
     outcome.set_result(v1::AttemptOutcome::SUCCEEDED);

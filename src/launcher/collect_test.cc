@@ -51,7 +51,7 @@ TEST_F(CollectTest, ExitDecidesWhatHappened) {
   StageStep(true);
 
   exit_.set_exit_code(3);
-  ExpectFailed(CollectStep(), "EXIT", "the step exited with code 3");
+  ExpectFailed(CollectStep(), "EXIT", "exit 3");
   EXPECT_EQ(CollectStep().exit_code(), 3);
 
   exit_.set_exit_code(0);
@@ -85,6 +85,30 @@ TEST_F(CollectTest, LogIsAnArtifactAlsoOfAFailure) {
   EXPECT_EQ(log.blob(), "");
 }
 
+TEST_F(CollectTest, AFailureSaysWhatPythonRaised) {
+  spec_.mutable_container()->clear_command();
+  for (const char* word : {"python3", "--function_to_execute", "train"}) {
+    spec_.mutable_container()->add_command(word);
+  }
+  spec_.set_log_path("logs/02/258.log");
+  StageStep(true);
+  Write(layout_.data_dir + "/logs/02/258.log",
+        "Traceback (most recent call last):\n"
+        "  File \"/tmp/x/ephemeral_component.py\", line 12, in train\n"
+        "    raise ValueError('no rows')\n"
+        "ValueError: no rows\n");
+
+  exit_.set_exit_code(1);
+  const Outcome failed = CollectTwice();
+  ExpectFailed(failed, "EXIT", "exit 1: ValueError: no rows");
+  EXPECT_EQ(failed.traceback().function(), "train");
+  EXPECT_EQ(failed.traceback().line(), 12);
+
+  exit_.set_exit_code(0);
+  exit_.set_signal(9);
+  EXPECT_FALSE(CollectStep().has_traceback());
+}
+
 TEST_F(CollectTest, PublishesAFile) {
   Declare(kModel);
   StageStep(true);
@@ -99,6 +123,7 @@ TEST_F(CollectTest, PublishesAFile) {
   const v1::Artifact& model = ArtifactOf(outcome, "model");
   EXPECT_EQ(model.uri(), std::string(kTaskRoot) + "/model");
   EXPECT_EQ(model.blob(), "02/258/model");
+  EXPECT_EQ(model.size_bytes(), 7);
   EXPECT_FALSE(model.is_directory());
   EXPECT_EQ(model.type().schema_title(), "system.Model");
   EXPECT_EQ(model.metadata().fields().at("a").number_value(), 1);

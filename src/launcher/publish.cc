@@ -145,6 +145,7 @@ class Publisher {
       all[i].exists = true;
       all[i].is_directory = trees_[i]->is_directory;
       all[i].blob = blob_prefix_ + wanted_[i].name;
+      all[i].size_bytes = trees_[i]->bytes;
       const auto uri = ParseStoreUri(wanted_[i].uri);
       if (!uri) continue;
       for (const TreeFile& file : trees_[i]->files) {

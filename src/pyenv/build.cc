@@ -1,25 +1,23 @@
 #include "pyenv/internal/build.h"
 
 #include <fcntl.h>
-#include <fts.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <deque>
 #include <filesystem>
-#include <memory>
-#include <sstream>
+#include <utility>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "process/process.h"
 #include "pyenv/caudal_mounts.h"
+#include "pyenv/internal/files.h"
 #include "pyenv/internal/interpreter.h"
+#include "pyenv/internal/settings.h"
 #include "sandbox/sandbox.h"
 
 namespace caudal::pyenv::internal {
@@ -32,36 +30,7 @@ using base::Status;
 
 constexpr std::chrono::minutes kTimeout(30);
 
-constexpr std::array<const char*, 18> kPipVariables = {
-    "PIP_INDEX_URL",      "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS",
-    "PIP_CONSTRAINT",     "PIP_NO_INDEX",        "PIP_PRE",
-    "PIP_NO_BINARY",      "PIP_ONLY_BINARY",     "PIP_CERT",
-    "PIP_CONFIG_FILE",    "PIP_TRUSTED_HOST",    "PIP_PROXY",
-    "PIP_RETRIES",        "UV_INDEX_URL",        "PIP_DEFAULT_TIMEOUT",
-    "UV_EXTRA_INDEX_URL", "UV_CONSTRAINT",       "UV_FIND_LINKS"};
-constexpr std::array<const char*, 10> kNetworkVariables = {
-    "http_proxy",  "https_proxy", "no_proxy",      "all_proxy",          "HTTP_PROXY",
-    "HTTPS_PROXY", "NO_PROXY",    "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR"};
-
-std::string Variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-/// The user's own settings: where pip looks for them first.
-std::string ReadPipConfig() {
-  const std::string home = Variable("HOME");
-  const std::string config = Variable("XDG_CONFIG_HOME");
-  for (const std::string& path :
-       {(config.empty() ? home + "/.config" : config) + "/pip/pip.conf", home + "/.pip/pip.conf"}) {
-    constexpr int64_t kMaxBytes = 1 << 20;
-    auto text = base::ReadFile(path, kMaxBytes);
-    if (text.ok()) return *std::move(text);
-  }
-  return "";
-}
-
-/// Passes pip's words on line by line, without secrets, and remembers the last ones.
+/// Passes what the installer says on line by line, without secrets, and remembers the last ones.
 class Output {
  public:
   explicit Output(const std::function<void(std::string_view)>& progress) : progress_(progress) {}
@@ -102,153 +71,200 @@ bool IsKfpRequirement(const std::string& package) {
   return package == "kfp" || package.starts_with("kfp==") || package.starts_with("kfp-dsl==");
 }
 
-Status GiveTree(const std::string& root, int uid) {
-  const auto id = static_cast<uid_t>(uid);
-  char* const roots[] = {const_cast<char*>(root.c_str()), nullptr};
-  const std::unique_ptr<FTS, int (*)(FTS*)> walk(
-      fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, nullptr), fts_close);
-  if (walk == nullptr) return FromErrno(errno, "cannot walk " + root);
-  while (const FTSENT* entry = fts_read(walk.get())) {
-    if (entry->fts_info == FTS_DP) continue;
-    if (lchown(entry->fts_accpath, id, id) != 0) {
-      return FromErrno(errno, std::string("cannot give away ") + entry->fts_path);
-    }
+/// A source tree or an archive: what a kfp package given as a path may be. Anything else that lies
+/// there is none of the packages' business.
+bool IsPackage(const std::string& path) {
+  if (std::filesystem::is_directory(path)) {
+    return base::PathExists(path + "/setup.py") || base::PathExists(path + "/pyproject.toml");
   }
-  return {};
+  return path.ends_with(".whl") || path.ends_with(".tar.gz") || path.ends_with(".zip");
+}
+
+/// The path in "/a/kfp.whl", "file:///a/kfp" or "kfp @ file:///a/kfp"; empty when there is none.
+std::string PathOf(const std::string& package) {
+  const size_t url = package.find("file://");
+  if (url != std::string::npos) {
+    const size_t begin = url + 7;
+    return package.substr(begin, package.find_first_of("#? ", begin) - begin);
+  }
+  return package.starts_with('/') ? package.substr(0, package.find('[')) : "";
 }
 
 /// One build, under the lock.
 class Builder {
  public:
-  Builder(const Options& options, Environment environment, const Settings& settings,
-          const std::function<void(std::string_view)>& progress)
-      : options_(options),
-        environment_(std::move(environment)),
-        settings_(settings),
-        output_(progress),
-        root_(std::filesystem::path(environment_.path).parent_path().string()),
+  explicit Builder(BuildJob job)
+      : job_(std::move(job)),
+        record_(job_.record),
+        output_(job_.progress),
+        root_(job_.disk.Root(record_.id())),
+        venv_(job_.disk.Venv(record_.id())),
+        site_packages_(SitePackages(venv_, record_.interpreter)),
         scratch_(root_ + "/scratch") {}
 
-  Result<Environment> Run(const std::vector<PipCall>& calls) {
+  Result<Record> Run() {
     CAUDAL_TRY(Prepare());
-    CAUDAL_TRY(Do("make a virtual environment",
-                  {environment_.interpreter.path, "-m", "venv", environment_.path}));
+    CAUDAL_TRY(Do("make a virtual environment", {record_.interpreter.path, "-m", "venv", venv_}));
     // Before any package could put a link in our way: what we write, we write as ourselves.
     CAUDAL_TRY(WriteBootstrap());
-    for (const PipCall& call : calls) CAUDAL_TRY(Install(call));
+    for (const PipCall& call : record_.calls) CAUDAL_TRY(Install(call));
+    CAUDAL_TRY(Compile());
     CAUDAL_TRY(Freeze());
-    CAUDAL_TRY(base::RemoveTree(scratch_));
-    if (options_.owner_uid >= 0) CAUDAL_TRY(GiveTree(environment_.path, options_.owner_uid));
-    const std::string marker = root_ + "/complete";
-    CAUDAL_TRY(base::WriteFileAtomic(marker, environment_.lock, 0644));
-    return environment_;
+    return Finish();
   }
 
  private:
-  /// `root_` stays the server's alone: what marks the environment as complete lies there.
+  /// `root_` stays the server's alone.
   Status Prepare() {
     CAUDAL_TRY(base::RemoveTree(root_));
-    for (const std::string& path : {root_, scratch_, environment_.path}) {
+    for (const std::string& path : {root_, scratch_, venv_}) {
       CAUDAL_TRY(base::MakeDirs(path, 0755));
     }
-    if (options_.owner_uid >= 0 && !options_.sandbox) ChooseUid();
-    own_home_ = build_uid_ < 0 && !options_.sandbox && !Variable("HOME").empty();
-    const auto config = settings_.find(kPipConfig);
-    if (!own_home_ && config != settings_.end()) {
-      // Without a home of its own, where pip would find this; it goes with the scratch.
-      CAUDAL_TRY(base::MakeDirs(scratch_ + "/.config/pip"));
-      CAUDAL_TRY(base::WriteFileAtomic(scratch_ + "/.config/pip/pip.conf", config->second));
+    if (options().owner_uid >= 0 && !options().sandbox) ChooseUid();
+    own_home_ = build_uid_ < 0 && !options().sandbox && !Variable("HOME").empty();
+    if (!job_.installer.note.empty()) output_.Add("note: " + job_.installer.note + "\n");
+    CAUDAL_TRY(WriteSettings());
+    if (options().owner_uid < 0) return {};
+    CAUDAL_TRY(GiveTree(scratch_, options().owner_uid));
+    return GiveTree(venv_, options().owner_uid);
+  }
+
+  /// The files where the installers would find them at home; they go with the scratch.
+  Status WriteSettings() const {
+    const Settings& settings = job_.installer.settings;
+    if (const auto uv = settings.find(kUvConfig); uv != settings.end()) {
+      CAUDAL_TRY(base::WriteFileAtomic(scratch_ + "/uv.toml", uv->second));
     }
-    if (options_.owner_uid < 0) return {};
-    CAUDAL_TRY(GiveTree(scratch_, options_.owner_uid));
-    return GiveTree(environment_.path, options_.owner_uid);
+    const auto pip = settings.find(kPipConfig);
+    if (own_home_ || pip == settings.end()) return {};
+    CAUDAL_TRY(base::MakeDirs(scratch_ + "/.config/pip"));
+    return base::WriteFileAtomic(scratch_ + "/.config/pip/pip.conf", pip->second);
   }
 
   /// Without a sandbox: the other user, where that one gets at its files.
   void ChooseUid() {
-    const bool reaches = CanReach(options_.owner_uid, root_) &&
-                         CanReach(options_.owner_uid, environment_.interpreter.path);
-    build_uid_ = reaches ? options_.owner_uid : -1;
+    const int owner = options().owner_uid;
+    const std::string& python = record_.interpreter.path;
+    const bool reaches = CanReach(owner, root_) && CanReach(owner, python);
+    build_uid_ = reaches ? owner : -1;
     if (reaches) return;
-    output_.Add("note: user " + std::to_string(options_.owner_uid) + " cannot enter " + root_ +
-                " or " + environment_.interpreter.path + "; building as the server's user\n");
+    output_.Add("note: user " + std::to_string(owner) + " cannot enter " + root_ + " or " + python +
+                "; building as the server's user\n");
   }
 
   Status Install(const PipCall& call) {
-    std::vector<std::string> words = {environment_.path + "/bin/python",
-                                      "-m",
-                                      "pip",
-                                      "install",
-                                      "--no-input",
-                                      "--disable-pip-version-check",
-                                      "--no-warn-script-location"};
-    words.insert(words.end(), call.options.begin(), call.options.end());
-    words.insert(words.end(), call.packages.begin(), call.packages.end());
     std::string what = "install";
     for (const std::string& package : call.packages) what += " '" + package + "'";
-    return Do(what, words);
+    return Do(what, job_.installer.Words(call, venv_));
   }
 
   Status Do(const std::string& what, const std::vector<std::string>& words) {
+    const std::string shown = MaskSecrets(what);
+    job_.disk.NoteInstall(record_.id(), NameOf(words) + ": " + shown);
     const auto exit = Execute(words, [&](std::string_view text) { output_.Add(text); });
-    const std::string failed =
-        "cannot " + MaskSecrets(what) + " for Python " + environment_.interpreter.version;
-    if (!exit.ok())
+    const std::string failed = "cannot " + shown + " for Python " + record_.interpreter.version;
+    if (!exit.ok()) {
       return Status(exit.status()).With(failed).WithCode(base::Code::kFailedPrecondition);
+    }
     if (exit->ok()) return {};
     const std::string how = exit->signal != 0 ? "signal " + std::to_string(exit->signal)
                                               : "exit code " + std::to_string(exit->code);
     return FailedPrecondition(failed + " (" + how + "):" + output_.LastLines());
   }
 
+  /// "uv", "pip" or "venv".
+  static std::string NameOf(const std::vector<std::string>& words) {
+    return words[1] == "-m" ? words[2] : "uv";
+  }
+
+  /// Compiled modules that say nothing of where and when they were made are the same in every
+  /// environment. Some packages hold files for other Pythons, which do not compile: no matter.
+  Status Compile() {
+    CAUDAL_TRY(Settle(site_packages_));
+    std::vector<std::string> words = {
+        venv_ + "/bin/python", "-I", "-m", "compileall", "-qq", "-j", "0"};
+    if (CanStripPaths()) words.insert(words.end(), {"-s", site_packages_});
+    words.push_back(site_packages_);
+    CAUDAL_TRY(Execute(words, {}).status());
+    return Settle(site_packages_);
+  }
+
+  /// compileall -s came with Python 3.9.
+  bool CanStripPaths() const {
+    const std::string& version = record_.interpreter.version;
+    return version.size() > 4 && (version[3] != '.' || version[2] == '9');
+  }
+
   Status Freeze() {
     constexpr size_t kMaxLock = 1 << 20;
-    const auto exit = Execute(
-        {environment_.path + "/bin/python", "-m", "pip", "freeze", "--disable-pip-version-check"},
-        [&](std::string_view text) {
-          environment_.lock += text.substr(0, kMaxLock - environment_.lock.size());
-        });
-    if (!exit.ok()) return exit.status();
-    environment_.lock = MaskSecrets(environment_.lock);
-    return exit->ok() ? Status() : FailedPrecondition("pip freeze failed:\n" + environment_.lock);
+    const auto run = [&](const std::vector<std::string>& words) -> Result<std::string> {
+      std::string said;
+      const auto exit = Execute(words, [&](std::string_view text) {
+        said += text.substr(0, kMaxLock - std::min(said.size(), kMaxLock));
+      });
+      if (!exit.ok()) return exit.status();
+      if (!exit->ok()) return FailedPrecondition(words[3] + " failed:\n" + MaskSecrets(said));
+      return MaskSecrets(said);
+    };
+    const std::string python = venv_ + "/bin/python";
+    job_.disk.NoteInstall(record_.id(), "pip: freeze");
+    CAUDAL_ASSIGN(record_.lock,
+                  run({python, "-m", "pip", "freeze", "--disable-pip-version-check"}));
+    record_.installer = job_.installer.name;
+    if (!record_.installer.empty()) return {};
+    CAUDAL_ASSIGN(const std::string version,
+                  run({python, "-I", "-c", "import pip; print('pip', pip.__version__)"}));
+    record_.installer = version.substr(0, version.find('\n'));
+    return {};
+  }
+
+  /// From here on it exists: the record comes last, and everything else is on the disk before.
+  Result<Record> Finish() {
+    CAUDAL_TRY(base::RemoveTree(scratch_));
+    if (options().owner_uid >= 0) CAUDAL_TRY(GiveTree(venv_, options().owner_uid));
+    std::vector<std::string> others;
+    for (const std::string& venv : job_.others) {
+      others.push_back(SitePackages(venv, record_.interpreter));
+    }
+    CAUDAL_TRY(ShareFiles(site_packages_, others).status());
+    record_.size_bytes = DiskUsage(root_);
+    const base::UniqueFd directory(open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory.valid() || syncfs(directory.get()) != 0) {
+      return FromErrno(errno, "cannot flush " + root_);
+    }
+    record_.path = venv_;
+    CAUDAL_TRY(job_.disk.Write(record_));
+    return record_;
   }
 
   Result<process::Exit> Execute(const std::vector<std::string>& words,
                                 const std::function<void(std::string_view)>& on_output) const {
     const process::Command command = MakeCommand(words);
-    if (!options_.sandbox) return process::RunBlocking(command, on_output, kTimeout);
+    if (!options().sandbox) return process::RunBlocking(command, on_output, kTimeout);
     return sandbox::RunBlocking(MakeView(), command, on_output, kTimeout);
   }
 
   /// What the operator named is shown, but no file that a pipeline names.
   sandbox::ViewSpec MakeView() const {
     sandbox::ViewSpec view;
-    view.hidden = options_.hidden;
+    view.hidden = options().hidden;
     const auto show = [&](const std::string& path, bool writable) {
       view.binds.push_back({.source = path, .target = path, .writable = writable});
     };
-    if (environment_.interpreter.prefix.starts_with('/') &&
-        environment_.interpreter.prefix != "/usr") {
-      show(environment_.interpreter.prefix, false);
-    }
-    std::vector<std::string> named = {options_.kfp_package};
-    for (const auto& [name, value] : settings_) {
-      if (name == kPipConfig) continue;
-      std::istringstream words(value);
-      for (std::string word; words >> word;) named.push_back(word);
-    }
-    for (std::string& path : named) {
-      if (path.starts_with("file://")) path.erase(0, 7);
-      const bool is_path = path.starts_with('/') && path.size() > 1 && !path.starts_with("/dev/");
-      if (!is_path || !base::PathExists(path)) continue;
+    const std::string& prefix = record_.interpreter.prefix;
+    if (prefix.starts_with('/') && prefix != "/usr") show(prefix, false);
+    if (!job_.installer.uv.empty()) show(job_.installer.uv, false);
+    for (const std::string& path : PathsIn(job_.installer.settings)) show(path, false);
+    const std::string package = PathOf(record_.kfp_package);
+    if (!package.empty() && IsPackage(package)) {
       // Pip builds where the source lies.
-      const bool is_source = path == options_.kfp_package && std::filesystem::is_directory(path);
+      const bool is_source = std::filesystem::is_directory(package);
       const auto kind = is_source ? sandbox::Bind::Kind::kOverlay : sandbox::Bind::Kind::kBind;
-      view.binds.push_back({kind, path, path, is_source});
+      view.binds.push_back({kind, package, package, is_source});
     }
-    view.binds.insert(view.binds.end(), options_.binds.begin(), options_.binds.end());
+    view.binds.insert(view.binds.end(), options().binds.begin(), options().binds.end());
     show(scratch_, true);
-    show(environment_.path, true);
+    show(venv_, true);
     return view;
   }
 
@@ -257,47 +273,38 @@ class Builder {
     command.argv = words;
     command.uid = build_uid_;
     command.working_directory = scratch_;
-    command.env = {"PATH=" + environment_.path + "/bin:/usr/local/bin:/usr/bin:/bin",
+    command.env = {"PATH=" + venv_ + "/bin:/usr/local/bin:/usr/bin:/bin",
                    "HOME=" + (own_home_ ? Variable("HOME") : scratch_), "TMPDIR=" + scratch_,
                    "LC_ALL=C.UTF-8", "PYTHONNOUSERSITE=1"};
-    for (const auto& [name, value] : settings_) {
-      if (name != kPipConfig) command.env.push_back(name + "=" + value);
+    for (std::string& variable : job_.installer.Env(scratch_, own_home_)) {
+      command.env.push_back(std::move(variable));
     }
     return command;
   }
 
   /// Nothing is imported unless the step runs where the mount points cannot be real.
   Status WriteBootstrap() const {
-    const std::string stem = environment_.site_packages + "/caudal_mounts";
+    const std::string stem = site_packages_ + "/caudal_mounts";
     CAUDAL_TRY(base::WriteFileAtomic(stem + ".py", kMountsModule, 0644));
     return base::WriteFileAtomic(
         stem + ".pth",
         "import os; 'CAUDAL_MOUNT_ROOT' in os.environ and __import__('caudal_mounts')\n", 0644);
   }
 
-  const Options& options_;
-  Environment environment_;
-  const Settings& settings_;
+  const Options& options() const { return job_.options; }
+
+  const BuildJob job_;
+  Record record_;
   Output output_;
   const std::string root_;
+  const std::string venv_;
+  const std::string site_packages_;
   const std::string scratch_;
   int build_uid_ = -1;
   bool own_home_ = false;
 };
 
 }  // namespace
-
-Settings SettingsFromEnvironment() {
-  Settings settings;
-  const auto add = [&](const char* name) {
-    if (std::getenv(name) != nullptr) settings[name] = Variable(name);
-  };
-  std::for_each(kPipVariables.begin(), kPipVariables.end(), add);
-  std::for_each(kNetworkVariables.begin(), kNetworkVariables.end(), add);
-  const std::string config = ReadPipConfig();
-  if (!config.empty()) settings[kPipConfig] = config;
-  return settings;
-}
 
 std::vector<PipCall> WithKfpPackage(std::vector<PipCall> calls, const std::string& kfp_package) {
   if (kfp_package.empty()) return calls;
@@ -307,55 +314,26 @@ std::vector<PipCall> WithKfpPackage(std::vector<PipCall> calls, const std::strin
   return calls;
 }
 
-std::string MaskSecrets(std::string_view text) {
-  std::string masked;
-  while (true) {
-    const size_t scheme = text.find("://");
-    if (scheme == std::string_view::npos) return masked.append(text);
-    masked += text.substr(0, scheme + 3);
-    text.remove_prefix(scheme + 3);
-    const std::string_view authority = text.substr(0, text.find_first_of("/ \t\r\n\"'<>"));
-    const size_t at = authority.rfind('@');
-    if (at == std::string_view::npos) continue;
-    masked += "***";
-    text.remove_prefix(at);
-  }
+Status CheckKfpPackage(const std::string& kfp_package) {
+  const bool is_bad =
+      kfp_package.starts_with('-') || kfp_package.find_first_of("\r\n") != std::string::npos;
+  if (!is_bad) return {};
+  return base::InvalidArgument("kfp package '" + kfp_package +
+                               "' is no requirement; use one such as 'kfp==2.9.0', a URL, or the "
+                               "absolute path of a wheel or source folder");
 }
 
-Environment Locate(const Options& options, const std::string& key, const Interpreter& interpreter) {
-  Environment environment;
-  environment.key = key;
-  environment.path = options.envs_dir + "/" + key + "/venv";
-  environment.site_packages = environment.path + "/lib/python" +
-                              interpreter.version.substr(0, interpreter.version.rfind('.')) +
-                              "/site-packages";
-  environment.interpreter = interpreter;
-  return environment;
+std::string SitePackages(const std::string& venv, const Interpreter& interpreter) {
+  return venv + "/lib/python" + interpreter.version.substr(0, interpreter.version.rfind('.')) +
+         "/site-packages";
 }
 
-Result<Environment> FindFinished(const Options& options, const std::string& key,
-                                 const Interpreter& interpreter) {
-  Environment environment = Locate(options, key, interpreter);
-  CAUDAL_ASSIGN(environment.lock, base::ReadFile(options.envs_dir + "/" + key + "/complete"));
-  return environment;
-}
-
-Result<Environment> Build(const Options& options, const std::string& key,
-                          const Interpreter& interpreter, const std::vector<PipCall>& calls,
-                          const Settings& settings,
-                          const std::function<void(std::string_view)>& progress) {
-  CAUDAL_TRY(base::MakeDirs(options.envs_dir, 0755));
-  const std::string lock_path = options.envs_dir + "/" + key + ".lock";
-  const base::UniqueFd lock(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock.valid()) return FromErrno(errno, "cannot open " + lock_path);
-  while (flock(lock.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return FromErrno(errno, "cannot lock " + lock_path);
-  }
-  auto finished = FindFinished(options, key, interpreter);
-  if (finished.ok()) return finished;
-  auto built = Builder(options, Locate(options, key, interpreter), settings, progress).Run(calls);
+Result<Record> Build(BuildJob job) {
+  base::LogInfo("building environment " + job.record.id());
+  const std::string root = job.disk.Root(job.record.id());
+  auto built = Builder(std::move(job)).Run();
   if (!built.ok()) {
-    const Status removed = base::RemoveTree(options.envs_dir + "/" + key);
+    const Status removed = base::RemoveTree(root);
     if (!removed.ok()) return Status(built.status()).With(removed.message());
   }
   return built;

@@ -10,6 +10,7 @@
 #include "process/process.h"
 #include "pyenv/internal/build.h"
 #include "pyenv/internal/interpreter.h"
+#include "pyenv/internal/settings.h"
 #include "pyenv/pyenv.h"
 
 namespace caudal::pyenv {
@@ -41,7 +42,7 @@ import io, sys, tarfile
 setup = """
 import os, setuptools
 venv = os.environ['PATH'].split(':')[0][:-len('/bin')]
-for target in (venv + '/../complete.tmp', venv + '/../complete'):
+for target in (venv + '/../venv.tmp', venv + '/../complete'):
     try: os.symlink('/etc/hostname', target)
     except OSError: pass
 seen = 'uid %%d secret %%s home %%s' %% (os.getuid(), os.path.exists(%r), os.listdir('/root'))
@@ -111,6 +112,13 @@ class EnvironmentsTest : public testing::Test {
   }
 
   std::vector<PipCall> TinyCall() const { return {{{"--no-index", "--no-deps"}, {wheel_}}}; }
+  Request Tiny() const { return {interpreter_, TinyCall()}; }
+
+  /// How often an installer was started.
+  int Installs() const {
+    const auto log = base::ReadFile(dir_ + "/envs/installs.log");
+    return log.ok() ? static_cast<int>(std::count(log->begin(), log->end(), '\n')) : 0;
+  }
 
   std::string dir_;
   std::string wheel_;
@@ -120,9 +128,9 @@ class EnvironmentsTest : public testing::Test {
 // One build for all of it: a build takes seconds.
 TEST_F(EnvironmentsTest, FirstUsersShareOneBuildThatReplacesAnUnfinishedOne) {
   const std::string key =
-      EnvironmentKey(interpreter_, TinyCall(), internal::SettingsFromEnvironment());
-  ASSERT_TRUE(base::MakeDirs(dir_ + "/envs/" + key + "/venv/bin").ok());
-  ASSERT_TRUE(base::WriteFileAtomic(dir_ + "/envs/" + key + "/venv/rubbish", "x").ok());
+      EnvironmentKey(interpreter_, TinyCall(), false, internal::SettingsFromEnvironment());
+  ASSERT_TRUE(base::MakeDirs(dir_ + "/envs/" + key + ".1/venv/bin").ok());
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ + "/envs/" + key + ".1/venv/rubbish", "x").ok());
   Environments environments(MakeOptions());
   std::vector<std::string> said(4);
   std::vector<base::Result<Environment>> built(said.size());
@@ -130,16 +138,15 @@ TEST_F(EnvironmentsTest, FirstUsersShareOneBuildThatReplacesAnUnfinishedOne) {
 
   for (size_t i = 0; i < said.size(); ++i) {
     threads.emplace_back([&, i] {
-      built[i] = environments.Get(interpreter_, TinyCall(),
-                                  [&, i](std::string_view text) { said[i] += text; });
+      built[i] = environments.Get(Tiny(), [&, i](std::string_view text) { said[i] += text; });
     });
   }
   for (std::thread& thread : threads) thread.join();
 
   for (const auto& one : built) {
     ASSERT_TRUE(one.ok()) << one.status().ToString();
-    EXPECT_EQ(one->key, key);
-    EXPECT_NE(one->lock.find("tiny"), std::string::npos);
+    EXPECT_EQ(one->id, key + ".1");
+    EXPECT_NE(environments.Inspect(one->id)->lock.find("tiny"), std::string::npos);
   }
   const auto spoke = [](const std::string& text) { return text.find("tiny") != std::string::npos; };
   EXPECT_EQ(std::count_if(said.begin(), said.end(), spoke), 1);
@@ -148,18 +155,18 @@ TEST_F(EnvironmentsTest, FirstUsersShareOneBuildThatReplacesAnUnfinishedOne) {
 
   std::string again;
   Environments later(MakeOptions());
-  const auto found =
-      later.Get(interpreter_, TinyCall(), [&](std::string_view text) { again += text; });
+  const auto found = later.Get(Tiny(), [&](std::string_view text) { again += text; });
   ASSERT_TRUE(found.ok());
-  EXPECT_EQ(found->lock, built[0]->lock);
+  EXPECT_EQ(found->id, built[0]->id);
   EXPECT_EQ(again, "");
+  EXPECT_EQ(Installs(), 3);  // venv, install, freeze
 }
 
 TEST_F(EnvironmentsTest, FailureShowsPipAndLeavesNothing) {
   Environments environments(MakeOptions());
 
   const auto built =
-      environments.Get(interpreter_, {{{"--no-index"}, {"tiny-that-is-nowhere==9"}}}, {});
+      environments.Get({interpreter_, {{{"--no-index"}, {"tiny-that-is-nowhere==9"}}}}, {});
 
   ASSERT_FALSE(built.ok());
   EXPECT_EQ(built.status().code(), base::Code::kFailedPrecondition);
@@ -168,7 +175,7 @@ TEST_F(EnvironmentsTest, FailureShowsPipAndLeavesNothing) {
   EXPECT_NE(built.status().message().find("No matching distribution"), std::string::npos);
   const auto left = base::ListDir(dir_ + "/envs");
   ASSERT_TRUE(left.ok());
-  for (const std::string& name : *left) EXPECT_TRUE(name.ends_with(".lock")) << name;
+  EXPECT_EQ(*left, (std::vector<std::string>{"installs.log", "locks"}));
 }
 
 TEST_F(EnvironmentsTest, BelongsToTheStepsUser) {
@@ -177,7 +184,7 @@ TEST_F(EnvironmentsTest, BelongsToTheStepsUser) {
   options.owner_uid = 61000;
   Environments environments(options);
 
-  const auto built = environments.Get(interpreter_, TinyCall(), {});
+  const auto built = environments.Get(Tiny(), {});
 
   ASSERT_TRUE(built.ok()) << built.status().ToString();
   struct stat info {};
@@ -200,15 +207,12 @@ TEST_F(EnvironmentsTest, CodeOfPackagesIsInASandbox) {
   Environments environments(options);
 
   const auto built = environments.Get(
-      interpreter_, {{{"--no-index", "--no-build-isolation"}, {"/mnt/shown/curious-1.tar.gz"}}},
+      {interpreter_, {{{"--no-index", "--no-build-isolation"}, {"/mnt/shown/curious-1.tar.gz"}}}},
       {});
 
   ASSERT_TRUE(built.ok()) << built.status().ToString();
-  EXPECT_NE(built->lock.find("curious"), std::string::npos);
-  struct stat info {};
-  ASSERT_EQ(lstat((built->path + "/../complete").c_str(), &info), 0);
-  EXPECT_TRUE(S_ISREG(info.st_mode));
-  EXPECT_EQ(info.st_uid, geteuid());
+  EXPECT_NE(environments.Inspect(built->id)->lock.find("curious"), std::string::npos);
+  EXPECT_EQ(*base::ListDir(built->path + "/.."), std::vector<std::string>{"venv"});
   std::string summary;
   const auto names = base::ListDir(built->site_packages);
   ASSERT_TRUE(names.ok());
@@ -223,17 +227,18 @@ TEST_F(EnvironmentsTest, CodeOfPackagesIsInASandbox) {
 TEST(EnvironmentKey, DependsOnWhatIsInstalledAndOnNothingElse) {
   const Interpreter python{"/usr/bin/python3.11", "3.11.2", "/usr"};
   const std::vector<PipCall> calls = {{{"--no-deps"}, {"kfp==2.9.0"}}, {{}, {"six", "yapf"}}};
-  const std::string key = EnvironmentKey(python, calls, {});
+  const std::string key = EnvironmentKey(python, calls, false, {});
 
   EXPECT_EQ(key.size(), 64u);
-  EXPECT_EQ(key, EnvironmentKey(python, calls, {{"http_proxy", "http://p"}}));
-  EXPECT_EQ(key, EnvironmentKey(python, calls, {{"PIP_DEFAULT_TIMEOUT", "60"}}));
-  EXPECT_NE(key, EnvironmentKey(python, calls, {{"PIP_INDEX_URL", "https://a"}}));
-  EXPECT_NE(key, EnvironmentKey(python, calls, {{kPipConfig, "[global]"}}));
-  EXPECT_NE(key, EnvironmentKey({"/usr/bin/python3.11", "3.11.3", "/usr"}, calls, {}));
-  EXPECT_NE(key, EnvironmentKey(python, {calls[1], calls[0]}, {}));
-  EXPECT_NE(key, EnvironmentKey(python, {calls[0], {{}, {"yapf", "six"}}}, {}));
-  EXPECT_NE(key, EnvironmentKey(python, {{{}, {"kfp==2.9.0"}}, calls[1]}, {}));
+  EXPECT_EQ(key, EnvironmentKey(python, calls, false, {{"http_proxy", "http://p"}}));
+  EXPECT_EQ(key, EnvironmentKey(python, calls, false, {{"PIP_DEFAULT_TIMEOUT", "60"}}));
+  EXPECT_NE(key, EnvironmentKey(python, calls, false, {{"PIP_INDEX_URL", "https://a"}}));
+  EXPECT_NE(key, EnvironmentKey(python, calls, false, {{kPipConfig, "[global]"}}));
+  EXPECT_NE(key, EnvironmentKey({"/usr/bin/python3.11", "3.11.3", "/usr"}, calls, false, {}));
+  EXPECT_NE(key, EnvironmentKey(python, {calls[1], calls[0]}, false, {}));
+  EXPECT_NE(key, EnvironmentKey(python, {calls[0], {{}, {"yapf", "six"}}}, false, {}));
+  EXPECT_NE(key, EnvironmentKey(python, {{{}, {"kfp==2.9.0"}}, calls[1]}, false, {}));
+  EXPECT_NE(key, EnvironmentKey(python, calls, true, {}));
 }
 
 TEST(WithKfpPackage, ReplacesOnlyThePin) {
@@ -242,13 +247,6 @@ TEST(WithKfpPackage, ReplacesOnlyThePin) {
 
   EXPECT_EQ(calls[0].packages, (std::vector<std::string>{"kfp-kubernetes", "kfp==2.17.0",
                                                          "kfp==2.17.0", "kfp==2.17.0", "kfpx"}));
-}
-
-TEST(MaskSecrets, HidesWhoAndPassword) {
-  EXPECT_EQ(internal::MaskSecrets("from https://me:s3cret@host/simple, http://host2/a@b"),
-            "from https://***@host/simple, http://host2/a@b");
-  EXPECT_EQ(internal::MaskSecrets("https://token@host"), "https://***@host");
-  EXPECT_EQ(internal::MaskSecrets("no address"), "no address");
 }
 
 TEST(PythonVersionOf, ReadsOfficialTagsOnly) {

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "base/sha256.h"
+#include "pyenv/internal/settings.h"
 #include "pyenv/pyenv.h"
 
 namespace caudal::pyenv {
@@ -19,13 +20,6 @@ std::string Platform() {
   utsname name{};
   uname(&name);
   return std::string(name.sysname) + "-" + name.machine;
-}
-
-bool ChangesWhatIsInstalled(const std::string& name) {
-  for (const char* way : {"PIP_CERT", "PIP_PROXY", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES"}) {
-    if (name == way) return false;
-  }
-  return name.starts_with("PIP_") || name.starts_with("UV_") || name == kPipConfig;
 }
 
 /// A package given as a file can change under its name.
@@ -45,7 +39,7 @@ json::array LocalFiles(const std::vector<PipCall>& calls) {
 }  // namespace
 
 std::string EnvironmentKey(const Interpreter& interpreter, const std::vector<PipCall>& calls,
-                           const Settings& settings) {
+                           bool use_venv, const Settings& settings) {
   json::object key;  // names in order, so that equal keys are equal text
   json::array& list = key["calls"].emplace_array();
   for (const PipCall& call : calls) {
@@ -53,13 +47,14 @@ std::string EnvironmentKey(const Interpreter& interpreter, const std::vector<Pip
         json::object{{"options", Strings(call.options)}, {"packages", Strings(call.packages)}});
   }
   key["files"] = LocalFiles(calls);
-  key["format"] = 1;
+  key["format"] = 2;
   key["interpreter"] = interpreter.path;
   key["platform"] = Platform();
   json::object& chosen = key["settings"].emplace_object();
   for (const auto& [name, value] : settings) {
-    if (ChangesWhatIsInstalled(name)) chosen[name] = value;
+    if (internal::ChangesWhatIsInstalled(name)) chosen[name] = value;
   }
+  key["use_venv"] = use_venv;
   key["version"] = interpreter.version;
   return base::Sha256Hex(json::serialize(key));
 }

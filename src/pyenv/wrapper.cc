@@ -2,6 +2,7 @@
 #include <array>
 #include <string_view>
 
+#include "base/file.h"
 #include "pyenv/pyenv.h"
 
 namespace caudal::pyenv {
@@ -159,6 +160,24 @@ bool IsRun(std::string_view text) {
 }
 
 }  // namespace
+
+std::vector<std::string> CommandIn(const Wrapper& wrapper, const Environment& environment) {
+  constexpr std::string_view kModules[] = {"kfp.dsl.executor_main", "kfp.components.executor_main"};
+  const auto has = [&](std::string_view module) {
+    std::string path(module);
+    std::replace(path.begin(), path.end(), '.', '/');
+    return base::PathExists(environment.site_packages + "/" + path + ".py");
+  };
+  std::vector<std::string> command = wrapper.command;
+  std::string& run = command[2];
+  for (int i : {0, 1}) {
+    const size_t at = run.find(kModules[i]);
+    if (at == std::string::npos || has(kModules[i]) || !has(kModules[1 - i])) continue;
+    run.replace(at, kModules[i].size(), kModules[1 - i]);
+    break;
+  }
+  return command;
+}
 
 std::optional<Wrapper> ParseWrapper(const std::vector<std::string>& command) {
   const bool has_shape = command.size() == 7 && command[0] == "sh" && command[1] == "-c" &&

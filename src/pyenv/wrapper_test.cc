@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <yaml.h>
 
 #include <boost/json.hpp>
@@ -27,12 +28,14 @@ std::vector<std::string> FilesOf(const std::string& directory, const std::string
   return paths;
 }
 
-/// A case: {"command": […], "want": null | {"calls": [{"options", "packages"}], "use_venv"}}.
-void CheckCase(const std::string& path) {
-  SCOPED_TRACE(path);
+json::value ReadJson(const std::string& path) {
   const auto text = base::ReadFile(path);
-  ASSERT_TRUE(text.ok());
-  const json::value one = json::parse(*text);
+  EXPECT_TRUE(text.ok()) << path;
+  return json::parse(text.ok() ? *text : "null");
+}
+
+/// A case: {"command": […], "want": null | {"calls": [{"options", "packages"}], "use_venv"}}.
+void CheckCase(const json::value& one) {
   const auto command = Strings(one.at("command"));
 
   const auto wrapper = ParseWrapper(command);
@@ -54,7 +57,46 @@ TEST(ParseWrapper, FollowsTheCases) {
   const auto paths = FilesOf("tests/conformance/wrapper", ".json");
 
   EXPECT_GT(paths.size(), 10u);
-  for (const std::string& path : paths) CheckCase(path);
+  for (const std::string& path : paths) {
+    SCOPED_TRACE(path);
+    CheckCase(ReadJson(path));
+  }
+}
+
+/// Every form of every release, as the releases wrote them (generate.py beside the files).
+TEST(ParseWrapper, KnowsEveryRelease) {
+  int cases = 0;
+
+  for (const std::string& path : FilesOf("tests/conformance/wrapper/sdk", ".json")) {
+    const json::value forms = ReadJson(path);
+    for (const auto& [name, form] : forms.as_object()) {
+      SCOPED_TRACE(path + ": " + std::string(name));
+      CheckCase(form);
+      ++cases;
+    }
+  }
+  EXPECT_GT(cases, 100);
+}
+
+TEST(CommandIn, UsesTheEntryModuleThatIsThere) {
+  const json::value forms = ReadJson("tests/conformance/wrapper/sdk/2.0.0-beta.16.json");
+  const auto wrapper = ParseWrapper(Strings(forms.at("plain").at("command")));
+  ASSERT_TRUE(wrapper);
+  char folder[] = "/tmp/caudal-entry-XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  Environment environment;
+  environment.site_packages = folder;
+
+  EXPECT_EQ(CommandIn(*wrapper, environment), wrapper->command);  // neither is there: as written
+  ASSERT_TRUE(base::MakeDirs(std::string(folder) + "/kfp/dsl").ok());
+  ASSERT_TRUE(base::WriteFileAtomic(std::string(folder) + "/kfp/dsl/executor_main.py", "").ok());
+  const auto moved = CommandIn(*wrapper, environment);
+  EXPECT_NE(moved[2].find(" -m kfp.dsl.executor_main "), std::string::npos) << moved[2];
+  ASSERT_TRUE(base::MakeDirs(std::string(folder) + "/kfp/components").ok());
+  ASSERT_TRUE(
+      base::WriteFileAtomic(std::string(folder) + "/kfp/components/executor_main.py", "").ok());
+  EXPECT_EQ(CommandIn(*wrapper, environment), wrapper->command);
+  EXPECT_TRUE(base::RemoveTree(folder).ok());
 }
 
 /// Every `command:` list of a YAML document.

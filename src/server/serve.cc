@@ -19,6 +19,8 @@
 #include "executor/local_executor.h"
 #include "http/server.h"
 #include "orchestrator/orchestrator.h"
+#include "pyenv/pyenv.h"
+#include "rpc/server.h"
 #include "sandbox/sandbox.h"
 #include "server/internal/data_dir.h"
 #include "server/internal/loopback.h"
@@ -35,6 +37,7 @@ using base::Status;
 using Steady = std::chrono::steady_clock;
 
 constexpr int kHandlerThreads = 32;
+constexpr auto kCallGrace = std::chrono::seconds(5);  // for gRPC calls that run at the stop
 constexpr auto kTick = std::chrono::seconds(1);
 constexpr int kTicksPerCheckpoint = 10;
 
@@ -55,11 +58,13 @@ class Activity {
 struct Parts {
   base::SystemClock clock;
   std::unique_ptr<store::Store> store;
+  std::unique_ptr<pyenv::Environments> environments;
   std::unique_ptr<executor::LocalExecutor> executor;
   std::unique_ptr<orchestrator::Orchestrator> orchestrator;
   std::unique_ptr<service::Service> service;
   std::unique_ptr<api::Gateway> gateway;
   std::unique_ptr<http::Server> http;
+  std::unique_ptr<rpc::Server> rpc;  // its calls run on the threads of http
   std::atomic<bool> is_stopping = false;
   std::thread sweeper;
 
@@ -69,6 +74,8 @@ struct Parts {
 void Parts::Stop() {
   is_stopping = true;
   if (orchestrator) orchestrator->StopWaits();
+  if (environments) environments->Stop();  // a caller of http may wait for a build
+  if (rpc) rpc->Stop(kCallGrace);
   if (http) http->Stop();
   if (orchestrator) orchestrator->Stop();
   if (executor) executor->Stop();
@@ -122,7 +129,9 @@ Status MakeExecutor(const ServeOptions& options, const std::string& data_dir,
   local.kfp_package = options.kfp_package;
   local.step_uid = geteuid() == 0 ? static_cast<int>(sandbox::StepUid()) : -1;
   local.mounts = options.mounts;
-  CAUDAL_ASSIGN(parts->executor, executor::LocalExecutor::Make(std::move(local)));
+  parts->environments =
+      std::make_unique<pyenv::Environments>(executor::EnvironmentOptions(local));
+  CAUDAL_ASSIGN(parts->executor, executor::LocalExecutor::Make(std::move(local), *parts->environments));
   return {};
 }
 
@@ -138,6 +147,12 @@ Status MakeGateway(const ServeOptions& options, Parts* parts) {
   };
   backend.open_log = [service](const auto& caller, const auto& run_id, const auto& node_id) {
     return service->OpenLog(caller, run_id, node_id);
+  };
+  backend.has_code = [service](const auto& caller, const auto& sha256) {
+    return service->HasCode(caller, sha256);
+  };
+  backend.add_code = [service](const auto& caller, const auto& sha256, const auto& content) {
+    return service->AddCode(caller, sha256, content);
   };
   backend.version = base::kVersion;
   backend.allowed_hosts = NamesOf(options.host);
@@ -159,6 +174,19 @@ Status StartHttp(const ServeOptions& options, Activity* activity, Parts* parts) 
   return {};
 }
 
+Status StartRpc(const ServeOptions& options, Activity* activity, Parts* parts) {
+  rpc::ServerOptions rpc;
+  rpc.host = options.host;
+  rpc.port = static_cast<uint16_t>(options.grpc_port);
+  http::Server* http = parts->http.get();
+  CAUDAL_ASSIGN(parts->rpc, rpc::Server::Start(rpc, parts->service->Methods(),
+                                               [http, activity](std::function<void(bool)> work) {
+                                                 activity->Touch();
+                                                 http->Post(std::move(work));
+                                               }));
+  return {};
+}
+
 Status Construct(const ServeOptions& options, const DataDir& data_dir, Activity* activity,
                  Parts* parts) {
   std::string no_sandbox_reason;
@@ -167,14 +195,17 @@ Status Construct(const ServeOptions& options, const DataDir& data_dir, Activity*
   CAUDAL_TRY(MakeExecutor(options, data_dir.path(), isolation, no_sandbox_reason, parts));
   parts->orchestrator = std::make_unique<orchestrator::Orchestrator>(
       *parts->store, *parts->executor, parts->clock, [] { return base::RandomHex(16); });
-  parts->service =
-      std::make_unique<service::Service>(*parts->store, *parts->orchestrator, parts->clock,
-                                         service::Options{data_dir.path(), isolation});
+  service::Options service_options{data_dir.path(), isolation};
+  service_options.no_sandbox_reason = no_sandbox_reason;
+  service_options.environments = parts->environments.get();
+  parts->service = std::make_unique<service::Service>(*parts->store, *parts->orchestrator,
+                                                      parts->clock, std::move(service_options));
   CAUDAL_TRY(parts->service->Prepare());
   CAUDAL_TRY(MakeGateway(options, parts));
   CAUDAL_TRY(parts->orchestrator->Recover());
   parts->orchestrator->Start();
   CAUDAL_TRY(StartHttp(options, activity, parts));
+  CAUDAL_TRY(StartRpc(options, activity, parts));
   parts->sweeper = std::thread([parts, store = parts->store.get(), path = data_dir.path()] {
     SweepFiles(path, parts->is_stopping, [store](int64_t key) -> Result<bool> {
       bool known = true;
@@ -184,6 +215,7 @@ Status Construct(const ServeOptions& options, const DataDir& data_dir, Activity*
       }));
       return known;
     });
+    parts->service->SweepCode(parts->is_stopping);
   });
   return {};
 }
@@ -192,7 +224,7 @@ Status Announce(const ServeOptions& options, const DataDir& data_dir, const Part
   CAUDAL_TRY(data_dir.Announce(parts.http->address()));
   if (options.ready_file.empty()) return {};
   const json::object ready{{"pid", getpid()}, {"http", parts.http->address()},
-                           {"grpc", nullptr}, {"s3", nullptr},
+                           {"grpc", parts.rpc->address()}, {"s3", nullptr},
                            {"mlmd", nullptr}, {"version", base::kVersion}};
   return base::WriteFileAtomic(options.ready_file, json::serialize(ready), 0644);
 }
@@ -256,8 +288,9 @@ int Serve(const ServeOptions& options) {
   if (started.ok()) started = Announce(options, *data_dir, parts);
   if (started.ok()) {
     if (isatty(STDERR_FILENO) != 0) {
-      std::fprintf(stderr, "caudal %s serves %s at http://%s\n", base::kVersion,
-                   data_dir->path().c_str(), parts.http->address().c_str());
+      std::fprintf(stderr, "caudal %s serves %s at http://%s, gRPC at %s\n", base::kVersion,
+                   data_dir->path().c_str(), parts.http->address().c_str(),
+                   parts.rpc->address().c_str());
     }
     WaitForEnd(options, signals, activity, parts);
   }

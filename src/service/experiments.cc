@@ -1,4 +1,5 @@
 #include "base/uuid.h"
+#include "service/internal/code_store.h"
 #include "service/internal/convert.h"
 #include "service/internal/plan_cache.h"
 #include "service/service.h"
@@ -22,7 +23,8 @@ Service::Service(store::Store& store, orchestrator::Orchestrator& orchestrator,
       orchestrator_(orchestrator),
       clock_(clock),
       options_(std::move(options)),
-      plans_(std::make_unique<PlanCache>()) {}
+      plans_(std::make_unique<PlanCache>()),
+      code_(std::make_unique<CodeStore>(options_.data_dir + "/code")) {}
 
 Service::~Service() = default;
 

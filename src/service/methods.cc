@@ -49,10 +49,15 @@ MethodTable Service::Methods() {
   const auto* pipelines = ServiceOf(v2beta1::Pipeline::descriptor()->file(), "PipelineService");
   const auto* runs = ServiceOf(v2beta1::Run::descriptor()->file(), "RunService");
   const auto* reports = ServiceOf(v1::RunReport::descriptor()->file(), "CaudalRunService");
+  const auto* environments =
+      ServiceOf(v1::PythonEnvironment::descriptor()->file(), "CaudalEnvironmentService");
   const auto experiment = [](Verb verb) { return auth::Permission{verb, Resource::kExperiment}; };
   const auto pipeline = [](Verb verb) { return auth::Permission{verb, Resource::kPipeline}; };
   const auto version = [](Verb verb) { return auth::Permission{verb, Resource::kPipelineVersion}; };
   const auto run = [](Verb verb) { return auth::Permission{verb, Resource::kRun}; };
+  const auto environment = [](Verb verb) {
+    return auth::Permission{verb, Resource::kEnvironment};
+  };
   using S = Service;
   return {
       Entry(experiments, "CreateExperiment", experiment(Verb::kCreate), this, &S::CreateExperiment),
@@ -80,8 +85,17 @@ MethodTable Service::Methods() {
       Entry(runs, "UnarchiveRun", run(Verb::kArchive), this, &S::UnarchiveRun),
       Entry(runs, "DeleteRun", run(Verb::kDelete), this, &S::DeleteRun),
       Entry(runs, "TerminateRun", run(Verb::kTerminate), this, &S::TerminateRun),
+      Entry(reports, "SubmitRun", run(Verb::kCreate), this, &S::SubmitRun),
+      Entry(reports, "GetRunProvenance", run(Verb::kGet), this, &S::GetRunProvenance),
       Entry(reports, "GetRunReport", run(Verb::kGet), this, &S::GetRunReport),
       Entry(reports, "CancelRun", run(Verb::kTerminate), this, &S::CancelRun),
+      Entry(environments, "ListEnvironments", environment(Verb::kList), this,
+            &S::ListEnvironments),
+      Entry(environments, "GetEnvironment", environment(Verb::kGet), this, &S::GetEnvironment),
+      Entry(environments, "PruneEnvironments", environment(Verb::kDelete), this,
+            &S::PruneEnvironments),
+      Entry(environments, "RefreshEnvironment", environment(Verb::kUpdate), this,
+            &S::RefreshEnvironment),
   };
 }
 

@@ -1,3 +1,6 @@
+#include <initializer_list>
+
+#include "archive/package_file.h"
 #include "base/uuid.h"
 #include "service/internal/convert.h"
 #include "service/service.h"
@@ -24,19 +27,44 @@ Status CheckLength(const std::string& what, const std::string& text, size_t limi
                          std::to_string(limit) + " are allowed");
 }
 
-// Reads and checks an uploaded package; returns its stored form.
-Result<std::string> CheckPackage(const std::string& content) {
-  CAUDAL_ASSIGN(spec::Package package, spec::LoadPackage(content));
+/// An uploaded package that may be stored.
+struct CheckedPackage {
+  std::string stored;       // its stored form
+  spec::Manifest manifest;  // empty for a package without
+};
+
+Result<CheckedPackage> CheckPackage(const Upload& upload) {
+  CAUDAL_ASSIGN(const std::string text, archive::PackageText(upload.file_name, upload.content));
+  CAUDAL_ASSIGN(spec::Package package, spec::LoadPackage(text));
   CAUDAL_TRY(spec::CheckPipelineName(package.pipeline.pipeline_info().name()));
-  std::string stored = spec::StoredText(package);
+  CheckedPackage checked;
+  checked.stored = spec::StoredText(package);
+  if (package.manifest) checked.manifest = *std::move(package.manifest);
   // The graph is checked now, not when the first run fails on it.
   CAUDAL_TRY(spec::MakePlan(std::move(package)).status());
-  return stored;
+  return checked;
 }
 
-std::string FirstNonEmpty(const std::string& a, const std::string& b, const std::string& c = "") {
-  return !a.empty() ? a : !b.empty() ? b : c;
+using Tags = google::protobuf::Map<std::string, std::string>;
+
+// The tags of the request, or else those of the package.
+Result<Tags> ReadTags(const Upload& upload, const std::map<std::string, std::string>& of_package) {
+  CAUDAL_ASSIGN(const auto given, ParseTags(upload.tags_json));
+  const auto& tags = upload.tags_json.empty() ? of_package : given;
+  Tags map(tags.begin(), tags.end());
+  CAUDAL_TRY(CheckTags(map));
+  return map;
 }
+
+std::string FirstNonEmpty(std::initializer_list<std::string> texts) {
+  for (const std::string& text : texts) {
+    if (!text.empty()) return text;
+  }
+  return "";
+}
+
+// Whether the request says what to call it; else a manifest may, and then the file's name.
+bool IsNamed(const Upload& upload) { return !upload.name.empty() || !upload.display_name.empty(); }
 
 }  // namespace
 
@@ -67,31 +95,38 @@ Result<store::PipelineVersion> Service::LoadVersion(const Caller& caller, const 
 }
 
 Result<v2beta1::Pipeline> Service::UploadPipeline(const Caller& caller, const Upload& upload) {
+  CAUDAL_ASSIGN(const CheckedPackage package, CheckPackage(upload));
   CAUDAL_TRY(CheckLength("namespace", upload.name_space, 63));
   CAUDAL_TRY(auth::Authorize(caller.principal, {Verb::kCreate, Resource::kPipeline}, "",
                              caller.principal.name));
+  const spec::Manifest& manifest = package.manifest;
+  const bool named = IsNamed(upload);
   store::Pipeline pipeline;
-  CAUDAL_ASSIGN(const auto tags, ParseTags(upload.tags_json));
-  pipeline.name = FirstNonEmpty(upload.name, upload.display_name, upload.file_name);
+  pipeline.name = FirstNonEmpty(
+      {upload.name, upload.display_name, manifest.pipeline_name, upload.file_name});
   if (pipeline.name.empty()) return InvalidArgument("pipeline has no name; give one with ?name=");
   CAUDAL_TRY(CheckLength("pipeline name", pipeline.name, kLongestPipelineName));
-  google::protobuf::Map<std::string, std::string> tag_map(tags.begin(), tags.end());
-  CAUDAL_TRY(CheckTags(tag_map));
-  store::PipelineVersion version;
-  CAUDAL_ASSIGN(version.spec, CheckPackage(upload.content));
+  CAUDAL_ASSIGN(const Tags tags, ReadTags(upload, manifest.pipeline_tags));
 
   pipeline.id = base::NewUuid4();
-  pipeline.display_name = FirstNonEmpty(upload.display_name, pipeline.name);
-  pipeline.description = upload.description;
+  pipeline.display_name = FirstNonEmpty(
+      {upload.display_name, named ? "" : manifest.pipeline_display_name, pipeline.name});
+  pipeline.description = FirstNonEmpty({upload.description, manifest.pipeline_description});
   pipeline.created_at = base::ToMicros(clock_.Now());
-  pipeline.tags = TagsToJson(tag_map);
+  pipeline.tags = TagsToJson(tags);
   pipeline.created_by = caller.principal.name;
+  store::PipelineVersion version;
+  version.spec = package.stored;
   version.id = base::NewUuid4();
-  version.name = pipeline.name;
-  version.display_name = pipeline.display_name;
-  version.description = pipeline.description;
+  version.name = FirstNonEmpty({named ? "" : manifest.version_name, pipeline.name});
+  CAUDAL_TRY(CheckLength("version name", version.name, kLongestPipelineName));
+  version.display_name =
+      FirstNonEmpty({named ? "" : manifest.version_display_name, pipeline.display_name});
+  version.description = FirstNonEmpty(
+      {upload.description, manifest.version_description, pipeline.description});
   version.created_at = pipeline.created_at;
-  version.code_source_url = upload.code_source_url;
+  version.code_source_url = FirstNonEmpty({upload.code_source_url, manifest.code_source_url});
+  version.tags = TagsToJson(Tags(manifest.version_tags.begin(), manifest.version_tags.end()));
   version.created_by = caller.principal.name;
   CAUDAL_TRY(store_.Write([&](sql::Database& database) -> Status {
     CAUDAL_TRY(store::InsertPipeline(database, &pipeline));
@@ -106,25 +141,27 @@ Result<v2beta1::PipelineVersion> Service::UploadPipelineVersion(const Caller& ca
   if (upload.pipeline_id.empty()) {
     return InvalidArgument("pipelineid is empty; name the pipeline with ?pipelineid=");
   }
+  CAUDAL_ASSIGN(const CheckedPackage package, CheckPackage(upload));
+  const spec::Manifest& manifest = package.manifest;
   store::PipelineVersion version;
-  version.name = FirstNonEmpty(upload.name, upload.display_name, upload.file_name);
+  version.name =
+      FirstNonEmpty({upload.name, upload.display_name, manifest.version_name, upload.file_name});
   CAUDAL_TRY(CheckLength("version name", version.name, kLongestVersionName));
   auto pipeline = LoadPipeline(caller, upload.pipeline_id, Verb::kUpdate);
   // The upload endpoint answers 400 for an unknown pipeline.
   if (!pipeline.ok()) return Status(pipeline.status()).WithCode(base::Code::kInvalidArgument);
-  CAUDAL_ASSIGN(const auto tags, ParseTags(upload.tags_json));
-  google::protobuf::Map<std::string, std::string> tag_map(tags.begin(), tags.end());
-  CAUDAL_TRY(CheckTags(tag_map));
-  CAUDAL_ASSIGN(version.spec, CheckPackage(upload.content));
+  CAUDAL_ASSIGN(const Tags tags, ReadTags(upload, manifest.version_tags));
 
+  version.spec = package.stored;
   version.id = base::NewUuid4();
   version.pipeline_key = pipeline->key;
   version.pipeline_id = pipeline->id;
-  version.display_name = FirstNonEmpty(upload.display_name, version.name);
-  version.description = upload.description;
+  version.display_name = FirstNonEmpty(
+      {upload.display_name, IsNamed(upload) ? "" : manifest.version_display_name, version.name});
+  version.description = FirstNonEmpty({upload.description, manifest.version_description});
   version.created_at = base::ToMicros(clock_.Now());
-  version.code_source_url = upload.code_source_url;
-  version.tags = TagsToJson(tag_map);
+  version.code_source_url = FirstNonEmpty({upload.code_source_url, manifest.code_source_url});
+  version.tags = TagsToJson(tags);
   version.created_by = caller.principal.name;
   CAUDAL_TRY(store_.Write(
       [&](sql::Database& database) { return store::InsertVersion(database, &version); }));
@@ -137,7 +174,7 @@ Result<v2beta1::Pipeline> Service::CreatePipeline(const Caller& caller,
                              caller.principal.name));
   const v2beta1::Pipeline& asked = request.pipeline();
   store::Pipeline row;
-  row.name = FirstNonEmpty(asked.name(), asked.display_name());
+  row.name = FirstNonEmpty({asked.name(), asked.display_name()});
   if (row.name.empty()) return InvalidArgument("pipeline has neither name nor display_name");
   // Upstream answers a name that is too long with its internal error, and clients know it so.
   CAUDAL_TRY(
@@ -145,7 +182,7 @@ Result<v2beta1::Pipeline> Service::CreatePipeline(const Caller& caller,
   CAUDAL_TRY(CheckLength("namespace", asked.namespace_(), 63).WithCode(base::Code::kInternal));
   CAUDAL_TRY(CheckTags(asked.tags()));
   row.id = base::NewUuid4();
-  row.display_name = FirstNonEmpty(asked.display_name(), row.name);
+  row.display_name = FirstNonEmpty({asked.display_name(), row.name});
   row.description = asked.description();
   row.created_at = base::ToMicros(clock_.Now());
   row.tags = TagsToJson(asked.tags());

@@ -4,17 +4,24 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "backend/api/v2beta1/experiment.pb.h"
 #include "backend/api/v2beta1/pipeline.pb.h"
 #include "backend/api/v2beta1/run.pb.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "caudal/v1/environment_service.pb.h"
 #include "caudal/v1/run_service.pb.h"
 #include "orchestrator/orchestrator.h"
 #include "service/method.h"
 #include "store/store.h"
+
+namespace caudal::pyenv {
+class Environments;
+}
 
 namespace caudal::service {
 
@@ -23,8 +30,11 @@ namespace v2beta1 = kubeflow::pipelines::backend::api::v2beta1;
 struct Options {
   std::string data_dir;   ///< absolute; local paths of artifacts and logs are made from it
   std::string isolation;  ///< of runs that do not ask for one
+  pyenv::Environments* environments = nullptr;  ///< outlives the service; null: there are none
+  std::string no_sandbox_reason{};  ///< why a run cannot ask for a sandbox; empty: it can
 };
 
+class CodeStore;
 class PlanCache;
 
 /// Thread-safe; every method may block on the database. Errors carry the code that clients see.
@@ -78,13 +88,36 @@ class Service {
   base::Status TerminateRun(const Caller&, const v2beta1::TerminateRunRequest&);
 
   // Beyond upstream.
+  base::Result<v2beta1::Run> SubmitRun(const Caller&, const v1::SubmitRunRequest&);
+  base::Result<v1::RunProvenance> GetRunProvenance(const Caller&,
+                                                   const v1::GetRunProvenanceRequest&);
   base::Result<v1::RunReport> GetRunReport(const Caller&, const v1::GetRunReportRequest&);
   base::Status CancelRun(const Caller&, const v1::CancelRunRequest&);
   /// The log of a task; `node_id` is its task id. Errors: kNotFound.
   base::Result<LogSource> OpenLog(const Caller&, const std::string& run_id,
                                   const std::string& node_id);
 
+  // Users' code for the steps of runs, by the SHA-256 of its canonical tar. Errors of HasCode:
+  // kNotFound; of AddCode: kInvalidArgument for another digest, a broken archive or a limit.
+  base::Status HasCode(const Caller&, const std::string& sha256);
+  base::Status AddCode(const Caller&, const std::string& sha256, const std::string& content);
+  /// Removes snapshots that no run uses. Safe while requests are served; leaves off once
+  /// `is_stopping`.
+  void SweepCode(const std::atomic<bool>& is_stopping);
+
+  // Python environments.
+  base::Result<v1::ListEnvironmentsResponse> ListEnvironments(const Caller&,
+                                                              const v1::ListEnvironmentsRequest&);
+  base::Result<v1::PythonEnvironment> GetEnvironment(const Caller&,
+                                                     const v1::GetEnvironmentRequest&);
+  base::Result<v1::PruneEnvironmentsResponse> PruneEnvironments(
+      const Caller&, const v1::PruneEnvironmentsRequest&);
+  base::Result<v1::PythonEnvironment> RefreshEnvironment(const Caller&,
+                                                         const v1::RefreshEnvironmentRequest&);
+
  private:
+  // Environments by id, with their locks, in order of the ids; of one that nobody knows, the id.
+  std::vector<v1::PythonEnvironment> DescribeEnvironments(const std::set<std::string>& ids) const;
   // Loads a run and asks whether `caller` may do `verb` to it.
   base::Result<store::Run> LoadRun(const Caller& caller, const std::string& run_id,
                                    auth::Verb verb);
@@ -95,7 +128,9 @@ class Service {
   base::Result<store::Experiment> LoadExperiment(const Caller& caller, const std::string& id,
                                                  auth::Verb verb);
   base::Status FindPipelineSource(const Caller& caller, const v2beta1::Run& run, store::Run* row);
-  base::Result<orchestrator::NewRun> MakeRun(const Caller& caller, const v2beta1::Run& run);
+  base::Result<orchestrator::NewRun> MakeRun(const Caller& caller,
+                                             const v1::SubmitRunRequest& request);
+  base::Status CheckSettings(const v1::RunSettings& settings) const;
   base::Status Terminate(const Caller& caller, const std::string& run_id, bool now);
   void WaitForChange(const store::Run& row, const v1::GetRunReportRequest& request);
 
@@ -105,6 +140,7 @@ class Service {
   Options options_;
   std::string default_experiment_id_;
   std::unique_ptr<PlanCache> plans_;
+  std::unique_ptr<CodeStore> code_;
   std::atomic<int> waiters_ = 0;  // callers that hold a thread of their transport to wait
 };
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "archive/testing/raw_archive.h"
 #include "base/testing/fake_clock.h"
 #include "engine/testing/pipelines.h"
 #include "executor/testing/fake_executor.h"
@@ -124,7 +125,8 @@ TEST_F(ServiceTest, FailedRunNamesTaskAndCause) {
   EXPECT_FALSE(report.cancelled());
   EXPECT_EQ(report.error().message().find("task 'outer' failed: task 'x' failed: "), 0u)
       << report.error().message();
-  EXPECT_EQ(report.tasks(0).state(), "OMITTED");
+  EXPECT_EQ(report.tasks(2).state(), "OMITTED");
+  EXPECT_EQ(report.tasks(2).reason(), "needs outer");
 }
 
 TEST_F(ServiceTest, TerminatedRunIsFailedForClientsAndCanceledForUs) {
@@ -203,6 +205,55 @@ TEST_F(ServiceTest, UploadMakesPipelineAndVersionTogether) {
   broken.content = "root: {}";
   EXPECT_EQ(service_.UploadPipeline(caller_, broken).status().code(), Code::kInvalidArgument);
   EXPECT_EQ(service_.ListPipelines(caller_, {})->total_size(), 1);
+}
+
+TEST_F(ServiceTest, UploadReadsArchives) {
+  Upload upload = Package("p");
+  upload.file_name = "p.zip";
+  upload.content = archive::testing::RawZip({{"README", "x"}, {"pipeline.yaml", upload.content}});
+  const auto pipeline = service_.UploadPipeline(caller_, upload);
+  ASSERT_TRUE(pipeline.ok()) << pipeline.status().ToString();
+  upload.pipeline_id = pipeline->pipeline_id();
+  upload.name = "second";
+  upload.content = archive::testing::RawTarGz({{"notes.txt", "x"}});
+  EXPECT_EQ(service_.UploadPipelineVersion(caller_, upload).status().ToString(),
+            "INVALID_ARGUMENT: file 'p.zip': the archive has no pipeline.yaml, and its first entry "
+            "'notes.txt' does not end in .yaml or .yml");
+}
+
+// Kubernetes documents, as the SDK writes them.
+TEST_F(ServiceTest, UploadTakesNamesFromAManifestUnlessTheRequestHasThem) {
+  Upload upload;
+  upload.file_name = "p.yaml";
+  upload.content =
+      R"({"apiVersion": "pipelines.kubeflow.org/v2beta1", "kind": "PipelineVersion",
+          "metadata": {"name": "v1"},
+          "spec": {"pipelineName": "of-manifest", "displayName": "First", "description": "d",
+                   "codeSourceURL": "u", "tags": {"k": "v"}, "pipelineSpec": )" +
+      engine::PipelineText("a b:a") + "}}";
+  const auto pipeline = service_.UploadPipeline(caller_, upload);
+  ASSERT_TRUE(pipeline.ok()) << pipeline.status().ToString();
+  EXPECT_EQ(pipeline->name(), "of-manifest");
+  v2beta1::ListPipelineVersionsRequest list;
+  list.set_pipeline_id(pipeline->pipeline_id());
+  const auto versions = service_.ListPipelineVersions(caller_, list);
+  ASSERT_EQ(versions->pipeline_versions_size(), 1);
+  const v2beta1::PipelineVersion& version = versions->pipeline_versions(0);
+  EXPECT_EQ(version.name(), "v1");
+  EXPECT_EQ(version.display_name(), "First");
+  EXPECT_EQ(version.description(), "d");
+  EXPECT_EQ(version.code_source_url(), "u");
+  EXPECT_EQ(version.tags().at("k"), "v");
+  EXPECT_TRUE(version.pipeline_spec().fields().count("root") > 0);
+
+  upload.name = "of-request";
+  const auto named = service_.UploadPipeline(caller_, upload);
+  ASSERT_TRUE(named.ok()) << named.status().ToString();
+  EXPECT_EQ(named->name(), "of-request");
+  EXPECT_EQ(named->display_name(), "of-request");
+  list.set_pipeline_id(named->pipeline_id());
+  EXPECT_EQ(service_.ListPipelineVersions(caller_, list)->pipeline_versions(0).name(),
+            "of-request");
 }
 
 TEST_F(ServiceTest, RunOfAPipelineUsesItsLatestVersion) {

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <regex>
 
+#include "spec/internal/manifest.h"
 #include "spec/internal/yaml.h"
 #include "wire/json.h"
 #include "wire/names.h"
@@ -19,7 +20,7 @@ constexpr std::string_view kSchemaVersion = "2.1.0";
 constexpr std::string_view kCompileWithV2 =
     "compile it again with kfp 2: kfp.compiler.Compiler().compile(pipeline, 'pipeline.yaml')";
 
-enum class DocumentKind { kPipeline, kPlatform, kTwoParts, kArgo, kV1Component, kOther };
+enum class DocumentKind { kPipeline, kPlatform, kTwoParts, kManifest, kArgo, kV1Component, kOther };
 
 std::vector<std::string> FieldNames(const google::protobuf::Descriptor& type) {
   std::vector<std::string> names;
@@ -51,6 +52,7 @@ DocumentKind Classify(const json::object& object) {
     return DocumentKind::kTwoParts;
   }
   if (IsArgoWorkflow(object)) return DocumentKind::kArgo;
+  if (internal::IsManifest(object)) return DocumentKind::kManifest;
   if (object.contains("platforms")) return DocumentKind::kPlatform;
   if (object.contains("pipelineInfo") || object.contains("root")) return DocumentKind::kPipeline;
   if (object.contains("implementation")) return DocumentKind::kV1Component;
@@ -85,6 +87,8 @@ class Loader {
         return AddPlatform(value, "");
       case DocumentKind::kTwoParts:
         return AddTwoParts(object);
+      case DocumentKind::kManifest:
+        return AddManifest(object, where);
       case DocumentKind::kArgo:
         return Report(where, "this is a v1 pipeline (an Argo workflow), which cannot run here; " +
                                  std::string(kCompileWithV2));
@@ -140,6 +144,14 @@ class Loader {
     }
   }
 
+  void AddManifest(const json::object& object, const std::string& where) {
+    if (!package_.manifest) package_.manifest.emplace();
+    const internal::ManifestParts parts =
+        internal::ReadManifest(object, where, &*package_.manifest, &faults_);
+    if (parts.pipeline != nullptr) AddPipeline(*parts.pipeline, "spec.pipelineSpec");
+    if (parts.platform != nullptr) AddPlatform(*parts.platform, "spec.platformSpec");
+  }
+
   void CheckForm() {
     const auto& pipeline = package_.pipeline;
     const bool complete = faults_.empty();  // else what seems missing may be misspelt
@@ -172,6 +184,9 @@ class Loader {
   }
 
   std::string NoPipeline() const {
+    if (package_.manifest) {
+      return "holds no pipeline: a PipelineVersion document has it, in spec.pipelineSpec";
+    }
     if (others_.empty()) return "holds no pipeline: there is nothing in it but comments or space";
     return "holds no pipeline: wants a mapping with pipelineInfo, root and components, got one "
            "with " +

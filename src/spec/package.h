@@ -1,9 +1,11 @@
 #pragma once
 
-/// A pipeline package: YAML or JSON text, one or two documents, to messages.
+/// A pipeline package: YAML or JSON text to messages. The documents in it are a pipeline and
+/// perhaps a platform, or the Kubernetes documents that hold these.
 
 #include <google/protobuf/struct.pb.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +23,20 @@ struct PackageLimits {
   size_t expanded_bytes = 64u << 20;  ///< scalars after alias expansion
 };
 
+/// What the Kubernetes documents Pipeline and PipelineVersion around a pipeline say about it; empty
+/// where they say nothing.
+struct Manifest {
+  std::string pipeline_name;
+  std::string pipeline_display_name;
+  std::string pipeline_description;
+  std::map<std::string, std::string> pipeline_tags;
+  std::string version_name;
+  std::string version_display_name;
+  std::string version_description;
+  std::map<std::string, std::string> version_tags;
+  std::string code_source_url;
+};
+
 /// What a package says, parsed strictly and checked for form, not yet for its graph.
 struct Package {
   ml_pipelines::PipelineSpec pipeline;
@@ -28,6 +44,7 @@ struct Package {
   /// What the API returns as `pipeline_spec`: the pipeline alone, or
   /// {"pipeline_spec":…, "platform_spec":…} when there is a platform document.
   google::protobuf::Struct as_struct;
+  std::optional<Manifest> manifest;  ///< of a package that is Kubernetes documents
 };
 
 /// Reads a package. Errors: kInvalidArgument with one line per fault (path, value, remedy): not

@@ -254,9 +254,18 @@ Status InsertRun(sql::Database& database, Run* row) {
            int64_t{row->generation}}),
       "run " + row->id + " already exists"));
   row->key = database.LastInsertKey();
-  CAUDAL_TRY(
-      database.Execute("INSERT INTO run_source(run_key, spec, runtime_config) VALUES($1,$2,$3)",
-                       {row->key, string_view(row->spec), string_view(row->runtime_config)}));
+  const std::string origin = row->submission.origin.SerializeAsString();
+  const std::string settings = row->submission.settings.SerializeAsString();
+  CAUDAL_TRY(database.Execute(
+      "INSERT INTO run_source(run_key, spec, runtime_config, origin, settings)"
+      " VALUES($1,$2,$3,$4,$5)",
+      {row->key, string_view(row->spec), string_view(row->runtime_config), sql::Blob{origin},
+       sql::Blob{settings}}));
+  for (const v1::CodeSnapshot& code : row->submission.settings.code()) {
+    CAUDAL_TRY(database.Execute(
+        "INSERT INTO run_code(sha256, run_key) VALUES($1,$2) ON CONFLICT DO NOTHING",
+        {string_view(code.sha256()), row->key}));
+  }
   return database.Execute("UPDATE experiment SET last_run_created_at=$1 WHERE id=$2",
                           {row->created_at, string_view(row->experiment_id)});
 }
@@ -264,6 +273,27 @@ Status InsertRun(sql::Database& database, Run* row) {
 Result<Run> GetRun(sql::Database& database, const std::string& id) {
   return One(database, std::string("SELECT ") + kRunColumns + " FROM run WHERE id=$1",
              {string_view(id)}, ReadRun, "run " + id);
+}
+
+Result<Submission> GetSubmission(sql::Database& database, int64_t run_key) {
+  bool found = false;
+  Submission submission;
+  CAUDAL_TRY(database.Query("SELECT origin, settings FROM run_source WHERE run_key=$1", {run_key},
+                            [&](const sql::Row& row) {
+                              found = submission.origin.ParseFromString(row.Text(0)) &&
+                                      submission.settings.ParseFromString(row.Text(1));
+                            }));
+  if (!found) {
+    return base::NotFound("the origin of run with key " + std::to_string(run_key) + " not found");
+  }
+  return submission;
+}
+
+Result<bool> IsCodeUsed(sql::Database& database, const std::string& sha256) {
+  bool found = false;
+  CAUDAL_TRY(database.Query("SELECT 1 FROM run_code WHERE sha256=$1 LIMIT 1",
+                            {string_view(sha256)}, [&](const sql::Row&) { found = true; }));
+  return found;
 }
 
 Result<Run> GetRunByKey(sql::Database& database, int64_t key) {
@@ -279,7 +309,7 @@ Status SetRunStorageState(sql::Database& database, const std::string& id,
 }
 
 Status DeleteRun(sql::Database& database, int64_t key) {
-  for (const char* table : {"run_source", "task", "attempt", "artifact", "artifact_use", "object",
+  for (const char* table : {"run_source", "run_code", "task", "attempt", "artifact", "artifact_use", "object",
                             "event", "snapshot", "event_archive", "outbox"}) {
     CAUDAL_TRY(database.Execute(std::string("DELETE FROM ") + table + " WHERE run_key=$1", {key}));
   }

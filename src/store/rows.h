@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "caudal/v1/origin.pb.h"
 #include "sql/database.h"
 
 namespace caudal::store {
@@ -56,6 +57,12 @@ struct PipelineVersion {
   std::string created_by;
 };
 
+/// Where a run came from and what its steps get beyond the pipeline.
+struct Submission {
+  v1::RunOrigin origin{};
+  v1::RunSettings settings{};
+};
+
 struct Run {
   int64_t key = 0;
   std::string id;
@@ -82,6 +89,7 @@ struct Run {
   std::string client;
   int64_t seq = 0;
   int generation = 1;
+  Submission submission{};  ///< write only: GetSubmission reads it
 };
 
 base::Status InsertExperiment(sql::Database& database, Experiment* row);
@@ -107,6 +115,10 @@ base::Status DeleteVersion(sql::Database& database, const std::string& id);
 /// Inserts and sets `row->key`; also moves the experiment's last_run_created_at.
 base::Status InsertRun(sql::Database& database, Run* row);
 base::Result<Run> GetRun(sql::Database& database, const std::string& id);
+/// Errors: kNotFound.
+base::Result<Submission> GetSubmission(sql::Database& database, int64_t run_key);
+/// Whether any run's steps get this snapshot of code.
+base::Result<bool> IsCodeUsed(sql::Database& database, const std::string& sha256);
 base::Result<Run> GetRunByKey(sql::Database& database, int64_t key);
 base::Status SetRunStorageState(sql::Database& database, const std::string& id,
                                 const std::string& state);

@@ -67,6 +67,7 @@ struct Client::Impl {
   State state = State::kDisconnected;
   bool stopping = false;
   Connection connection;
+  int64_t connections = 0;  // made so far: tells one that was closed from the one that came after
   std::map<int64_t, std::string> live;  // attempt key → step file
   std::deque<v1::StepExit> unheard;     // exits that a later Hello told
   std::thread reader;
@@ -74,7 +75,7 @@ struct Client::Impl {
   Status Reopen(Hello* hello);
   Status Request(const v1::SupervisorRequest& request, int64_t start_key,
                  const std::string& step_path);
-  Status WaitUntilClosed(std::unique_lock<std::mutex>& lock);
+  Status WaitUntilClosed(std::unique_lock<std::mutex>& lock, int64_t number);
 
   void Read();
   bool AwaitConnection();
@@ -93,6 +94,7 @@ Status Client::Impl::Reopen(Hello* hello) {
   for (const v1::StepExit& exit : hello->finished()) live.erase(exit.attempt_key());
   internal::KillStrays(data_dir_id, [this](int64_t key) { return live.count(key) > 0; });
   state = State::kConnected;
+  ++connections;
   changed.notify_all();
   return {};
 }
@@ -114,18 +116,20 @@ Status Client::Impl::Request(const v1::SupervisorRequest& request, int64_t start
     if (sent.ok()) return {};
     if (start_key != 0) live.erase(start_key);
     if (sent.code() != base::Code::kUnavailable) return sent;
-    CAUDAL_TRY(WaitUntilClosed(lock));
+    CAUDAL_TRY(WaitUntilClosed(lock, connections));
   }
   return base::Unavailable("supervisors of steps end as soon as they start; see " +
                            options.data_dir + "/supervisor.log");
 }
 
-/// After a failed send: until the reader has dealt with the loss, which it cannot when it is us.
-Status Client::Impl::WaitUntilClosed(std::unique_lock<std::mutex>& lock) {
+/// After a failed send on connection `number`: until the reader has dealt with the loss, which it
+/// cannot when it is us. Another thread may have connected again by the time this one wakes up.
+Status Client::Impl::WaitUntilClosed(std::unique_lock<std::mutex>& lock, int64_t number) {
   const auto gone = base::Unavailable("the supervisor of steps has just ended; try again");
   if (std::this_thread::get_id() == reader.get_id()) return gone;
-  const bool closed = changed.wait_for(lock, kSupervisorMayTake,
-                                       [this] { return state != State::kConnected || stopping; });
+  const bool closed = changed.wait_for(lock, kSupervisorMayTake, [this, number] {
+    return state != State::kConnected || stopping;
+  });
   return closed && !stopping ? base::OkStatus() : gone;
 }
 

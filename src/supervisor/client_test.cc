@@ -5,8 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
+#include <vector>
 
 #include "base/file.h"
 #include "process/process.h"
@@ -75,6 +79,26 @@ TEST(Client, HearsMoreThanOneDatagramHolds) {
   rig.Connect();
   EXPECT_EQ(rig.hello().finished_size(), kAttempts);
   EXPECT_FALSE(rig.hello().more());
+}
+
+TEST(Client, EveryCallerOutlivesASupervisor) {
+  // The first to notice connects again; the others must not go on waiting for the end of that.
+  Rig rig(false);
+  rig.Connect();
+  const auto begin = std::chrono::steady_clock::now();
+  for (int round = 0; round < 5; ++round) {
+    kill(rig.SupervisorPid(), SIGKILL);
+    std::vector<std::thread> callers;
+    std::atomic<int> refused = 0;
+    for (int64_t key = 1; key <= 16; ++key) {
+      callers.emplace_back([&, key] {
+        for (int call = 0; call < 20; ++call) refused += rig.client().Forget(key).ok() ? 0 : 1;
+      });
+    }
+    for (std::thread& caller : callers) caller.join();
+    EXPECT_EQ(refused, 0);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(25));
 }
 
 /// The supervisor is told its patience through its environment, which is ours.

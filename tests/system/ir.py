@@ -53,31 +53,53 @@ def input_path(name):
 
 
 def pipeline(name, steps, *, inputs=None, outputs=None):
-    """The IR of a flat pipeline. `inputs` maps names to (type, default) or to a type; `outputs` maps
+    """The IR of a pipeline. `inputs` maps names to (type, default) or to a type; `outputs` maps
     names to (task, key)."""
-    components, executors, tasks = {}, {}, {}
-    for key, spec in steps.items():
-        components[f"comp-{key}"] = _component(key, spec)
-        executors[f"exec-{key}"] = {"container": _container(spec)}
-        tasks[key] = _task(key, spec)
-    root = {"dag": {"tasks": tasks}}
+    components, executors = {}, {}
+    root = {"dag": _dag(steps, outputs, components, executors)}
     if inputs:
         root["inputDefinitions"] = {"parameters": {n: _input(t) for n, t in inputs.items()}}
     if outputs:
-        root["dag"]["outputs"] = {"parameters": {
-            n: {"valueFromParameter": {"producerSubtask": task, "outputParameterKey": key}}
-            for n, (task, key) in outputs.items()}}
-        root["outputDefinitions"] = {"parameters": {
-            n: {"parameterType": steps[task]["out"][key]} for n, (task, key) in outputs.items()}}
+        root["outputDefinitions"] = _output_definitions(steps, outputs)
     return {"components": components, "deploymentSpec": {"executors": executors},
             "pipelineInfo": {"name": name}, "root": root, "schemaVersion": SCHEMA,
             "sdkVersion": "kfp-2.17.0"}
+
+
+def group(steps, *, params=None, types=None, outputs=None, after=()):
+    """A sub-pipeline as one task: its steps take `params` by `given(…)`, and `outputs` maps names to
+    (task, key) inside. Names of steps are unique in the whole pipeline."""
+    return {"steps": steps, "params": params or {}, "artifacts": {}, "types": types or {},
+            "outputs": outputs or {}, "after": list(after),
+            "out": {n: steps[task]["out"][key] for n, (task, key) in (outputs or {}).items()}}
 
 
 def write(path, spec):
     """Puts the IR into a file (JSON is YAML) and returns the path."""
     path.write_text(json.dumps(spec, indent=1))
     return path
+
+
+def _dag(steps, outputs, components, executors):
+    """The graph of some steps; their components and executors go into the two dicts."""
+    for key, spec in steps.items():
+        components[f"comp-{key}"] = component = _component(key, spec)
+        if "steps" in spec:
+            component.pop("executorLabel")
+            component["dag"] = _dag(spec["steps"], spec["outputs"], components, executors)
+        else:
+            executors[f"exec-{key}"] = {"container": _container(spec)}
+    dag = {"tasks": {key: _task(key, spec) for key, spec in steps.items()}}
+    if outputs:
+        dag["outputs"] = {"parameters": {
+            n: {"valueFromParameter": {"producerSubtask": task, "outputParameterKey": key}}
+            for n, (task, key) in outputs.items()}}
+    return dag
+
+
+def _output_definitions(steps, outputs):
+    return {"parameters": {n: {"parameterType": steps[task]["out"][key]}
+                           for n, (task, key) in outputs.items()}}
 
 
 def _input(kind):
@@ -125,7 +147,7 @@ def _component(key, spec):
     outputs = {}
     if spec["out"]:
         outputs["parameters"] = {n: {"parameterType": t} for n, t in spec["out"].items()}
-    if spec["out_artifacts"]:
+    if spec.get("out_artifacts"):
         outputs["artifacts"] = {n: _artifact_type(t) for n, t in spec["out_artifacts"].items()}
     if inputs:
         component["inputDefinitions"] = inputs

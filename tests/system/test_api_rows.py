@@ -416,7 +416,7 @@ class TestVersions:
 
 def zipped(*entries):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in entries:
             archive.writestr(name, content)
     return buffer.getvalue()
@@ -499,12 +499,37 @@ class TestUpload:
         assert version["pipeline_spec"] == HELLO
 
     @pytest.mark.parametrize("content, file_name", [
-        (zipped(("pipeline.yaml", text_of(HELLO))), "x.zip"),
-        (tarred(("pipeline.yaml", text_of(HELLO))), "x.tar.gz")],
+        (zipped(("other.yaml", "a: b"), ("pipeline.yaml", text_of(HELLO))), "x.zip"),
+        (zipped(("first.yml", text_of(HELLO)), ("second.yaml", "a: b")), "first.zip"),
+        (tarred(("notes.txt", "hi"), ("pipeline.yaml", text_of(HELLO))), "x.tar.gz"),
+        (tarred(("first.yaml", text_of(HELLO))), "no-ending")],
         ids=lambda value: value if isinstance(value, str) else "")
-    def test_archives_are_refused_by_name(self, api, content, file_name):
+    def test_archives(self, api, content, file_name):
+        # row: E4 E5 A168
         answer = upload(api, content, file_name, name=new_name())
-        assert answer.status_code == 400 and "archive" in answer.json()["error_message"]
+        assert answer.status_code == 200, answer.text
+        owner = answer.json()["pipeline_id"]
+        versions = api.get(f"/pipelines/{owner}/versions")["pipeline_versions"]
+        assert [version["pipeline_spec"] for version in versions] == [HELLO]
+        # row: A184
+        version = upload(api, content, file_name, version=True, name=new_name("v"),
+                         pipelineid=owner)
+        assert version.status_code == 200 and version.json()["pipeline_spec"] == HELLO
+
+    @pytest.mark.parametrize("content, want", [
+        (zipped(("a.txt", "x")), "'a.txt'"),
+        (zipped(("../pipeline.yaml", text_of(HELLO))), "'../pipeline.yaml'"),
+        (zipped(("/pipeline.yaml", text_of(HELLO))), "absolute"),
+        (zipped(*((f"{i}.yaml", "") for i in range(10_001))), "10000 entries"),
+        (zipped(("d/" * 40 + "a.yaml", "")), "32 folders"),
+        (zipped(("pipeline.yaml", "#" * (70 << 20))), "67108864 bytes"),
+        (zipped(("pipeline.yaml", "#" * (8 << 20))), "200 times"),
+        (tarred(("pipeline.yaml", text_of(HELLO)))[:60], "archive"),
+    ], ids=["no-yaml", "dots", "absolute", "entries", "depth", "size", "ratio", "truncated"])
+    def test_hostile_archives(self, api, content, want):
+        answer = upload(api, content, "x.zip", name=new_name())
+        assert answer.status_code == 400, answer.text
+        assert want in answer.json()["error_message"]
 
     def test_platform_document(self, api):
         # row: E2

@@ -16,7 +16,8 @@ import pytest
 import yaml
 from google.protobuf import json_format
 
-from harness import FINAL, ROOT, Server, caudal, report_of, wait_until
+from harness import FINAL, ROOT, Server, caudal, new_data_dir, report_of, wait_until
+from installers import InstallerWatch
 
 CORPUS = next((folder for folder in (ROOT.parent / "shared" / "corpus", ROOT / ".cache" / "corpus")
                if (folder / "expected.json").exists()), None)
@@ -31,6 +32,8 @@ UNSUPPORTED = {
     "importer_download_to_workspace", "expression_selector", "workspace",
     "artifact_list_input", "artifact_list_output", "artifact_list_py",
 }
+# Not the kfp that any pipeline of the corpus pins.
+OTHER_KFP = "kfp==2.17.0"
 # Supported only as far as the case needs nothing of it: no secret or claim to mount.
 PLATFORM = "platform_config"
 
@@ -64,6 +67,7 @@ def unsupported():
 
 
 CASES = {name: (file, case) for name, file, case in cases()}
+MAIN_CASES = [name for name in CASES if name.endswith("-0")]
 needs_corpus = pytest.mark.skipif(CORPUS is None, reason="the corpus is not on this machine")
 rows, rows_lock = {}, threading.Lock()
 
@@ -235,6 +239,59 @@ def test_case(server, doors, name, door):
     report = doors.outcome(name, door)
     check(server, report, CASES[name][1])
     note(server.isolation, name, door, report["state"])
+
+
+# The last test of a server: all that its steps ask for has been built by then.
+@needs_corpus
+@pytest.mark.timeout(600)
+def test_second_runs_make_no_pip_process(server, doors):
+    first = {name: doors.outcome(name, "cli") for name in MAIN_CASES}
+    environments = sorted(server.data_dir.glob("envs/*"))
+    assert environments, "the first runs have built nothing"
+    with InstallerWatch(server.data_dir) as watch:
+        done = doors.pool.map(doors.cli, MAIN_CASES)
+        second = dict(zip(MAIN_CASES, done))
+    assert watch.count == 0, f"{watch.count} processes installed packages: {watch.seen}"
+    assert sorted(server.data_dir.glob("envs/*")) == environments
+    assert {name: report["state"] for name, report in second.items()} == {
+        name: report["state"] for name, report in first.items()}
+
+
+@pytest.fixture(scope="module")
+def other_kfp_data_dir():
+    """One for both isolations, so that each environment is built once."""
+    return new_data_dir()
+
+
+@pytest.fixture(scope="module", params=["sandbox", "process"])
+def other_kfp(request, other_kfp_data_dir, client_of, tmp_path_factory):
+    """The corpus behind a server that puts another kfp in the place of the pinned one."""
+    server = Server(other_kfp_data_dir, request.param, flags=["--kfp-package", OTHER_KFP])
+    folder = tmp_path_factory.mktemp(f"other-kfp-{request.param}")
+    with InstallerWatch(other_kfp_data_dir) as watch:
+        made = Doors(server.start(), client_of(server), folder)
+        made.start([(name, "cli") for name in MAIN_CASES])
+        made.watch = watch
+        yield made
+        made.pool.shutdown(cancel_futures=True)
+    server.close()
+
+
+@needs_corpus
+@pytest.mark.parametrize("name", MAIN_CASES or ["none"])
+def test_case_with_another_kfp(other_kfp, name):
+    # row: E208
+    check(other_kfp.server, other_kfp.outcome(name, "cli"), CASES[name][1])
+
+
+@needs_corpus
+def test_installers_are_counted(other_kfp):
+    """The count that must be nothing in second runs is something in first ones."""
+    other_kfp.outcome(MAIN_CASES[-1], "cli")
+    if other_kfp.server.isolation == "sandbox":  # the first of the two
+        assert other_kfp.watch.count > 0
+    else:
+        assert other_kfp.watch.count == 0, other_kfp.watch.seen
 
 
 @pytest.fixture(scope="module")

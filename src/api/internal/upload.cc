@@ -11,28 +11,7 @@
 namespace caudal::api::internal {
 namespace {
 
-constexpr size_t kMaxPackageBytes = 32 << 20;
 constexpr std::string_view kFileField = "uploadfile";
-
-base::Status CheckFile(const std::string& name, const std::string& content) {
-  if (content.size() > kMaxPackageBytes) {
-    return base::InvalidArgument("file '" + name + "' has " + std::to_string(content.size()) +
-                                 " bytes; a package may have at most " +
-                                 std::to_string(kMaxPackageBytes));
-  }
-  for (const std::string_view ending : {".yaml", ".yml", ".json"}) {
-    if (name.ends_with(ending)) return {};
-  }
-  const bool is_zip = content.size() > 2 && content.starts_with("PK");
-  const bool is_gzip = content.size() > 2 && content.starts_with("\x1f\x8b");
-  if (is_zip || is_gzip) {
-    return base::InvalidArgument(
-        "file '" + name + "' is a " + (is_zip ? "zip" : "tar.gz") +
-        " archive, which is not supported yet; upload the YAML file in it");
-  }
-  return base::InvalidArgument(
-      "file '" + name + "' is no pipeline package; its name must end in .yaml, .yml or .json");
-}
 
 // The last segment: some clients send the whole path.
 std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -45,7 +24,7 @@ base::Status ReadFile(const http::Request& request, service::Upload* upload) {
     upload->file_name = BaseName(part.filename);
     upload->content = std::move(part.content);
     if (!IsUtf8(upload->file_name)) return base::InvalidArgument("the file's name is not UTF-8");
-    return CheckFile(upload->file_name, upload->content);
+    return {};
   }
   return base::InvalidArgument("the form has no file in field 'uploadfile'");
 }

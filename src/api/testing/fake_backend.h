@@ -108,6 +108,14 @@ inline Backend FakeBackend::Make() {
     version.set_pipeline_version_id("v");
     return version;
   };
+  backend.has_code = [this](const service::Caller& caller, const std::string& sha256) {
+    CAUDAL_TRY(Note(caller, "has_code", sha256));
+    return sha256 == "known" ? base::OkStatus() : base::NotFound("code " + sha256 + " not found");
+  };
+  backend.add_code = [this](const service::Caller& caller, const std::string& sha256,
+                            const std::string& content) {
+    return Note(caller, "add_code", sha256 + " " + content);
+  };
   backend.open_log = [this](const service::Caller& caller, const std::string& run,
                             const std::string& node) -> base::Result<service::LogSource> {
     CAUDAL_TRY(Note(caller, "open_log", run + " " + node));

@@ -62,11 +62,17 @@ base::Status Api::Call(std::string_view method, const std::string& target, const
 
 base::Status Api::CheckHealth() { return Call("GET", std::string(kV2) + "/healthz", "", nullptr); }
 
-base::Result<v2beta1::Run> Api::CreateRun(const v2beta1::Run& run) {
+base::Result<v2beta1::Run> Api::SubmitRun(const v1::SubmitRunRequest& request) {
   v2beta1::Run created;
-  CAUDAL_TRY(Call("POST", std::string(kV2) + "/runs",
-                  wire::ToJson(run, wire::FieldNames::kSnakeCase), &created));
+  CAUDAL_TRY(Call("POST", std::string(kOwn) + "/runs",
+                  wire::ToJson(request, wire::FieldNames::kSnakeCase), &created));
   return created;
+}
+
+base::Status Api::AddCode(const std::string& sha256, const std::string& tar) {
+  const base::Status known = Call("HEAD", std::string(kOwn) + "/code/" + sha256, "", nullptr);
+  if (known.code() != base::Code::kNotFound) return known;
+  return Call("POST", std::string(kOwn) + "/code?sha256=" + sha256, tar, nullptr);
 }
 
 base::Result<v1::RunReport> Api::GetReport(const std::string& run_id, int wait_millis,
@@ -122,6 +128,23 @@ base::Result<std::string> Api::GetTaskLog(const std::string& run_id, const std::
   CAUDAL_ASSIGN(http::ClientResponse response, client_.Send("GET", url.substr(url_.size())));
   if (response.status != 200) return ErrorOf(response);
   return std::move(response.body);
+}
+
+base::Result<std::string> Api::GetLogEnd(const std::string& run_id, const std::string& task_id,
+                                         int64_t bytes, int timeout_seconds) {
+  const std::string target =
+      LogUrl(run_id, task_id).substr(url_.size()) + "?tail_bytes=" + std::to_string(bytes);
+  CAUDAL_ASSIGN(http::ClientResponse response, client_.Send("GET", target, "", timeout_seconds));
+  if (response.status != 200) return ErrorOf(response);
+  return std::move(response.body);
+}
+
+base::Status Api::StreamTaskLog(const std::string& run_id, const std::string& task_id, bool follow,
+                                int attempt, const std::function<bool(std::string_view)>& on_data) {
+  const std::string url = LogUrl(run_id, task_id);
+  std::string query = follow ? "?follow=true" : "";
+  if (attempt > 0) query += (query.empty() ? "?attempt=" : "&attempt=") + std::to_string(attempt);
+  return client_.Stream(url.substr(url_.size()) + query, on_data);
 }
 
 std::string Api::LogUrl(const std::string& run_id, const std::string& task_id) const {

@@ -85,6 +85,20 @@ std::vector<std::string> Arguments::All(std::string_view flag) const {
   return it == values_.end() ? std::vector<std::string>{} : it->second;
 }
 
+PositionalCount CountPositionals(const Verb& verb) {
+  constexpr std::string_view kMany = "…";
+  PositionalCount count;
+  std::string_view rest = verb.positional;
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find(' '), rest.size());
+    const std::string_view word = rest.substr(0, end);
+    if (word.front() != '[') ++count.least;
+    count.most = word.find(kMany) == std::string_view::npos ? count.most + 1 : SIZE_MAX;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return count;
+}
+
 base::Result<Arguments> ParseArguments(const Verb& verb, const std::vector<std::string>& words) {
   Arguments arguments;
   std::vector<base::Fault> faults;
@@ -127,8 +141,16 @@ base::Result<Arguments> ParseArguments(const Verb& verb, const std::vector<std::
     }
     values.push_back(given.value.value_or(""));
   }
-  if (!arguments.Has("--help") && verb.positional.empty() && !arguments.positionals_.empty()) {
-    faults.push_back({"", "'" + arguments.positionals_.front() + "' is one word too many" + see});
+  if (faults.empty() && !arguments.Has("--help")) {
+    const PositionalCount count = CountPositionals(verb);
+    const size_t given = arguments.positionals_.size();
+    if (given > count.most) {
+      faults.push_back(
+          {"", "'" + arguments.positionals_[count.most] + "' is one word too many" + see});
+    } else if (given < count.least) {
+      faults.push_back({"", "too few words, want 'caudal " + std::string(verb.name) + " " +
+                                std::string(verb.positional) + "'" + see});
+    }
   }
   CAUDAL_TRY(base::FaultsToStatus(faults));
   return arguments;

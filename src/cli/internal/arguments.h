@@ -19,16 +19,28 @@ struct Flag {
   std::string_view value;  ///< placeholder in the help, "DIR"; empty: a switch
   std::string_view help;
   bool is_repeatable = false;
+  std::string_view completes = "";  ///< its value, as in Verb::completes
 };
 
 struct Verb {
   std::string_view name;        ///< "run", "server stop"
-  std::string_view positional;  ///< "FILE"; empty: none is taken
+  std::string_view positional;  ///< "FILE", "[RUN]", "RUN…", "NAME URL"; empty: none is taken
   std::string_view summary;
   std::span<const Flag> flags;
   std::string_view examples;  ///< one command a line
   bool is_hidden = false;     ///< for our own use, not in the help
+  /// What a shell may offer for each positional, one word per positional, the last for all that
+  /// follow: "file", "dir", "run", "step", "pipeline", "experiment", "context", or the words
+  /// themselves as "bash|zsh|fish". Empty: nothing.
+  std::string_view completes = "";
 };
+
+/// How many words a verb takes, as `positional` says: [RUN] may be left out, RUN… may be several.
+struct PositionalCount {
+  size_t least = 0;
+  size_t most = 0;
+};
+PositionalCount CountPositionals(const Verb& verb);
 
 /// What was given.
 class Arguments {

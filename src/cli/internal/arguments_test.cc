@@ -41,7 +41,7 @@ TEST(Arguments, TakesWhatFollowsTwoDashesAsItIs) {
 }
 
 TEST(Arguments, AValueMayLookLikeAFlag) {
-  const auto arguments = ParseArguments(kVerb, {"-p", "--json"});
+  const auto arguments = ParseArguments(kVerb, {"file.yaml", "-p", "--json"});
   ASSERT_TRUE(arguments.ok());
   EXPECT_EQ(arguments->Get("--param"), "--json");
 }
@@ -54,9 +54,24 @@ TEST(Arguments, EveryFaultIsNamed) {
   EXPECT_EQ(FaultOf({"--data-dir=a", "--data-dir=b"}),
             "flag '--data-dir' is given twice: \"a\" and \"b\"");
   EXPECT_EQ(FaultOf({"x"}, kPlainVerb), "'x' is one word too many: see 'caudal version --help'");
+  EXPECT_EQ(FaultOf({"a.yaml", "b.yaml"}),
+            "'b.yaml' is one word too many: see 'caudal run --help'");
+  EXPECT_EQ(FaultOf({"--json"}), "too few words, want 'caudal run FILE': see 'caudal run --help'");
   EXPECT_EQ(FaultOf({"--jsn", "--zzz"}),
             "unknown flag '--jsn', did you mean '--json'?\n"
             "unknown flag '--zzz': see 'caudal run --help'");
+}
+
+TEST(Arguments, CountsThePositionalsOfAVerb) {
+  const auto count = [](std::string_view positional) {
+    const PositionalCount found = CountPositionals({"v", positional, "", {}, ""});
+    return std::pair(found.least, found.most);
+  };
+  EXPECT_EQ(count(""), (std::pair<size_t, size_t>(0, 0)));
+  EXPECT_EQ(count("NAME URL"), (std::pair<size_t, size_t>(2, 2)));
+  EXPECT_EQ(count("[RUN] [STEP]"), (std::pair<size_t, size_t>(0, 2)));
+  EXPECT_EQ(count("RUN…"), (std::pair<size_t, size_t>(1, SIZE_MAX)));
+  EXPECT_EQ(count("[RUN…]"), (std::pair<size_t, size_t>(0, SIZE_MAX)));
 }
 
 TEST(Arguments, HelpShowsFlagsAndExamples) {

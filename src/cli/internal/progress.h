@@ -2,13 +2,20 @@
 
 /// Shows a run on standard error while it goes on.
 
+#include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <map>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "caudal/v1/run_service.pb.h"
-#include "cli/internal/report.h"
+#include "cli/internal/estimate.h"
+#include "cli/internal/text.h"
+#include "cli/internal/tree.h"
 
 namespace caudal::cli {
 
@@ -16,23 +23,52 @@ namespace caudal::cli {
 bool IsTerminal(int fd);
 Style StyleFor(int fd);
 
-/// A tree redrawn in place on a terminal, else one line per change, or nothing at all.
+/// A tree redrawn in place on a terminal, each frame in one write, the cursor hidden meanwhile;
+/// else one line per change, or nothing at all. Thread-safe.
 class Progress {
  public:
   enum class Form { kTree, kLines, kNone };
 
-  Progress(Form form, Style style) : form_(form), style_(style) {}
+  /// `place` is the server in the first line.
+  Progress(Form form, std::string place);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
 
-  void Show(const v1::RunReport& report, int64_t now_micros);
+  Form form() const { return form_; }
+
+  void Show(const v1::RunReport& report);
+  /// What the tree shows beside it; the next frame has it.
+  void SetLastLine(const std::string& task_id, const std::string& line);
+  void SetTimeline(Timeline before);
+  /// Something to know now: below the tree, or a line of its own.
+  void Say(const std::string& text);
+
+  /// The tree stays as it is and the cursor comes back; nothing is drawn any more. Also on the way
+  /// out of the process by a signal.
+  void Close();
+  /// The terminal has been used by others: the tree starts anew below.
+  void Reopen();
 
  private:
-  void ShowTree(const v1::RunReport& report, int64_t now_micros);
-  void ShowChanges(const v1::RunReport& report, int64_t now_micros);
+  void Tick();
+  void Draw();         // with mutex_ held
+  void ShowChanges();  // with mutex_ held
 
   const Form form_;
-  const Style style_;
-  size_t lines_on_screen_ = 0;
+  std::mutex mutex_;  // guards all that follows
+  v1::RunReport report_;
+  bool has_report_ = false;
+  TreeExtras extras_;
+  std::optional<Timeline> before_;
   std::map<std::string, std::string> shown_;  // task path → state and attempts
+  std::vector<std::string> on_screen_;
+  int columns_on_screen_ = 0;
+  bool is_cursor_hidden_ = false;
+  bool is_closed_ = false;
+  bool is_stopping_ = false;
+  std::condition_variable stopping_;
+  std::thread ticker_;
 };
 
 }  // namespace caudal::cli

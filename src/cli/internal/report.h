@@ -1,58 +1,51 @@
 #pragma once
 
-/// A run's report as text: one line per task while it runs, the outcome at the end, and as JSON.
+/// What a run's report says, before it is laid out for people, and as JSON.
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "caudal/v1/run_service.pb.h"
 
 namespace caudal::cli {
 
-/// How text is dressed.
-struct Style {
-  bool color = false;
-  int columns = 0;  ///< longer lines of the live tree are cut; 0: never
-};
+using ReportTask = v1::RunReport::ReportTask;
+using ReportArtifacts = google::protobuf::Map<std::string, v1::RunReport::ReportArtifacts>;
 
 /// The object of `--json`, one line without line feed.
 std::string ReportToJson(const v1::RunReport& report);
 
-/// The live tree: one line per task, indented by depth, then a line with the count. `now_micros` is
-/// for what still runs.
-std::vector<std::string> TreeLines(const v1::RunReport& report, int64_t now_micros,
-                                   const Style& style);
-
-/// One line for a task that has changed, for output that is not a terminal.
-std::string ChangeLine(const v1::RunReport::ReportTask& task, int64_t now_micros);
-
-/// Outputs and artifacts of the run, or of the tasks that nobody consumes; ends with a line feed,
-/// or is empty.
-std::string ResultText(const v1::RunReport& report);
-
-/// What a user can do next, and where the full log of each failed task is.
-struct FailureHints {
-  std::string again;  ///< a command
-  /// Last lines of a task's log and its address, in the order of the report's failed tasks.
-  struct Log {
-    std::string task_id;
-    std::string tail;
-    std::string url;
-  };
-  std::vector<Log> logs;
+/// How a state looks: a glyph, and a dress of text.h.
+struct Look {
+  std::string_view glyph;
+  std::string_view dress;
 };
+Look LookOf(std::string_view state);
 
-/// Who failed, why, what it said last, what was not run, what to do next.
-std::string FailureText(const v1::RunReport& report, const FailureHints& hints, const Style& style);
-
-/// "✓ NAME succeeded in 1.2 s".
-std::string HeadLine(const v1::RunReport& report, const Style& style);
+/// Whether a task's state never changes again.
+bool IsFinal(std::string_view state);
+/// Whether the task holds other tasks.
+bool IsGroup(const ReportTask& task);
+/// Whether `path` lies below `parent`.
+bool IsUnder(std::string_view path, std::string_view parent);
 
 /// Tasks that failed themselves: leaves, not the groups around them.
-std::vector<const v1::RunReport::ReportTask*> FailedLeaves(const v1::RunReport& report);
+std::vector<const ReportTask*> FailedLeaves(const v1::RunReport& report);
 
-/// "12 ms", "3.4 s", "2 min 5 s", "1 h 3 min".
-std::string DurationText(int64_t micros);
+/// From the first start of a task to the last end; 0 when nothing has started.
+int64_t RunMicros(const v1::RunReport& report);
+
+/// The run's name without the time that `caudal run` adds to the file's.
+std::string ShortName(const v1::RunReport& report);
+/// An id as people type it: the first 8 characters of a UUID; any other id as it is.
+std::string ShortId(const std::string& run_id);
+
+/// "exit 1, attempt 2 of 2": why a task failed, without what its traceback tells anyway.
+std::string FailureReason(const ReportTask& task);
+
+/// A value in one line of at most `columns`.
+std::string ValueLine(const google::protobuf::Value& value, size_t columns);
 
 }  // namespace caudal::cli

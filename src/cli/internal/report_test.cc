@@ -5,6 +5,8 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "cli/internal/ending.h"
+#include "cli/internal/tree.h"
 #include "wire/json.h"
 
 namespace caudal::cli {
@@ -26,23 +28,28 @@ class ReportCase : public testing::Test {
     ASSERT_TRUE(read.ok()) << read.message();
 
     Compare("want.out.json", ReportToJson(report) + "\n");
+    TreeExtras extras;
+    extras.place = "local";
     std::string tree;
-    for (const std::string& line : TreeLines(report, kNow, {})) tree += line + "\n";
+    for (const std::string& line : TreeLines(report, extras, kNow, {})) tree += line + "\n";
     Compare("want.tree.txt", tree);
     std::string changes;
     for (const auto& task : report.tasks()) changes += ChangeLine(task, kNow) + "\n";
     Compare("want.changes.txt", changes);
-    if (!report.is_final()) return;
-    FailureHints hints{"caudal run pipeline.yaml", {}};
-    for (const auto* task : FailedLeaves(report)) {
-      hints.logs.push_back(
-          {task->task_id(), "first line\nlast line", "http://server/log/" + task->task_id()});
-    }
-    Compare("want.end.txt", HeadLine(report, {}) + "\n" + ResultText(report) +
-                                (report.has_error() ? FailureText(report, hints, {}) : ""));
+    if (report.is_final()) Compare("want.end.txt", Ending(report));
   }
 
  private:
+  static std::string Ending(const v1::RunReport& report) {
+    std::vector<FailureDetail> details;
+    for (const ReportTask* task : FailedLeaves(report)) {
+      details.push_back({task->task_id(), "first line\nlast line\n", "rows = float(value)"});
+    }
+    std::string text = HeadLine(report, {}) + "\n";
+    text += report.has_error() ? FailureText(report, details, {}) : ResultText(report, {});
+    return text + NextText(CommandsAfter(report, "caudal run pipeline.yaml", " --data-dir d"), {});
+  }
+
   // CAUDAL_UPDATE=1 writes what there is instead of comparing.
   void Compare(const std::string& file, const std::string& got) {
     const std::string path = directory_ + "/" + file;
@@ -72,23 +79,6 @@ TEST(Report, HasConformanceCases) {
   EXPECT_TRUE(kRegistered) << "run from the top of the source tree: " << kCases << " is not there";
 }
 
-TEST(Report, CutsTheTreeToTheTerminal) {
-  v1::RunReport report;
-  auto* task = report.add_tasks();
-  task->set_path("train");
-  task->set_state("RUNNING");
-  task->set_reason("waiting for a very long reason");
-  EXPECT_EQ(TreeLines(report, kNow, {false, 20})[0], "◐ train  waiting fo…");
-}
-
-TEST(Report, ColoursOnlyTheGlyph) {
-  v1::RunReport report;
-  auto* task = report.add_tasks();
-  task->set_path("train");
-  task->set_state("SUCCEEDED");
-  EXPECT_EQ(TreeLines(report, kNow, {true, 0})[0], "\033[32m✓\033[0m train");
-}
-
 TEST(Report, HasNoDurationWhereNothingStarted) {
   v1::RunReport report;
   report.set_display_name("fit");
@@ -99,11 +89,29 @@ TEST(Report, HasNoDurationWhereNothingStarted) {
   EXPECT_EQ(HeadLine(report, {}), "✗ fit failed");
 }
 
-TEST(Report, Durations) {
-  EXPECT_EQ(DurationText(12'999), "12 ms");
-  EXPECT_EQ(DurationText(3'460'000), "3.4 s");
-  EXPECT_EQ(DurationText(125'000'000), "2 min 5 s");
-  EXPECT_EQ(DurationText(3'780'000'000), "1 h 3 min");
+TEST(Report, ANameLosesTheTimeThatWasAddedToIt) {
+  v1::RunReport report;
+  report.set_display_name("digits 2026-01-02 03:04:05");
+  EXPECT_EQ(ShortName(report), "digits");
+  report.set_display_name("digits 2026-01-02");
+  EXPECT_EQ(ShortName(report), "digits 2026-01-02");
+  report.clear_display_name();
+  report.set_run_id("0c0f6f57-4b33-4d1e-9e0c-6f9c1d7d3a10");
+  EXPECT_EQ(ShortName(report), "0c0f6f57");
+}
+
+TEST(Report, OnlyUuidsAreShortened) {
+  EXPECT_EQ(ShortId("0c0f6f57-4b33-4d1e-9e0c-6f9c1d7d3a10"), "0c0f6f57");
+  EXPECT_EQ(ShortId("nightly-2026-01-02"), "nightly-2026-01-02");
+}
+
+TEST(Report, AFailureDoesNotSayTwiceWhatWasRaised) {
+  ReportTask task;
+  task.set_error("exit 1: ValueError: x");
+  EXPECT_EQ(FailureReason(task), "exit 1: ValueError: x");
+  task.set_exception("ValueError: x");
+  task.set_attempts(2);
+  EXPECT_EQ(FailureReason(task), "exit 1, attempt 2 of 2");
 }
 
 }  // namespace

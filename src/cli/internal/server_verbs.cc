@@ -1,9 +1,14 @@
+#include <array>
+#include <boost/json.hpp>
 #include <cstdio>
 #include <vector>
 
 #include "base/version.h"
 #include "cli/internal/api.h"
 #include "cli/internal/background.h"
+#include "cli/internal/common_flags.h"
+#include "cli/internal/compiler.h"
+#include "cli/internal/output.h"
 #include "cli/internal/owner.h"
 #include "cli/internal/verbs.h"
 #include "server/serve.h"
@@ -13,6 +18,27 @@ namespace caudal::cli {
 namespace {
 
 constexpr int64_t kStopMillis = 60'000;
+
+constexpr std::array kServerFlags = {
+    kDataDirFlag,
+    Flag{"--host", "", "H", "address to listen on (default 127.0.0.1)"},
+    Flag{"--http-port", "", "N", "REST and page (default 8888; 0: the kernel picks)"},
+    Flag{"--grpc-port", "", "N", "gRPC (default 8887)"},
+    Flag{"--s3-port", "", "N", "S3 (default 9000)"},
+    Flag{"--mlmd-port", "", "N", "ML Metadata (default 8080)"},
+    Flag{"--ready-file", "", "PATH", "written once every listener accepts", false, "file"},
+    Flag{"--isolation", "", "M", "how steps run: sandbox or process", false, "sandbox|process"},
+    Flag{"--mount", "", "HOST[:PATH][:rw]", "shows sandboxed steps a host path", true, "dir"},
+    Flag{"--kfp-package", "", "S", "use this kfp in steps instead of the pinned one"},
+    Flag{"--cores", "", "N", "cores for all steps together (default: all)"},
+    Flag{"--memory", "", "SIZE", "memory for all steps together (default: all)"},
+    Flag{"--kill-grace", "", "TIME", "from SIGTERM to SIGKILL (default 10s)"},
+    Flag{"--log-limit", "", "SIZE", "a step that logs more fails (default 1GiB)"},
+    Flag{"--idle-exit", "", "TIME", "stops after so long without runs and requests"},
+    Flag{"--verbose", "", "", "logs what it does"},
+};
+constexpr std::array kStatusFlags = {kDataDirFlag, kOutputFlag, kJsonFlag};
+constexpr std::array kDataDirOnly = {kDataDirFlag};
 
 // Reads flags, keeping every fault.
 class FlagReader {
@@ -82,8 +108,6 @@ base::Result<server::ServeOptions> ReadOptions(const Arguments& arguments) {
   return options;
 }
 
-}  // namespace
-
 int ServerVerb(const Arguments& arguments) {
   const auto options = ReadOptions(arguments);
   if (!options.ok()) return Fail(kExitWrongInput, options.status().message());
@@ -93,6 +117,7 @@ int ServerVerb(const Arguments& arguments) {
 int ServerStopVerb(const Arguments& arguments) {
   const auto data_dir = ResolveDataDir(arguments.Get("--data-dir"));
   if (!data_dir.ok()) return Fail(kExitWrongInput, data_dir.status().message());
+  StopCompilers(*data_dir);
   const auto owner = FindOwner(*data_dir);
   if (!owner) {
     std::fprintf(stderr, "no server runs for %s\n", data_dir->c_str());
@@ -104,19 +129,37 @@ int ServerStopVerb(const Arguments& arguments) {
   return kExitOk;
 }
 
+void PrintStatus(OutputForm form, const std::string& data_dir, const Owner& owner,
+                 const base::Status& healthy) {
+  if (form != OutputForm::kTable) {
+    return PrintData(form, {{"data_dir", data_dir},
+                            {"pid", owner.pid},
+                            {"http", owner.http},
+                            {"version", owner.version},
+                            {"answers", healthy.ok()}});
+  }
+  std::printf("%s · pid %d · http://%s · version %s · %s\n", data_dir.c_str(), owner.pid,
+              owner.http.c_str(), owner.version.c_str(),
+              healthy.ok() ? "answers" : healthy.message().c_str());
+}
+
 int ServerStatusVerb(const Arguments& arguments) {
+  const auto form = ReadOutputForm(arguments);
+  if (!form.ok()) return FailWith(form.status());
   const auto data_dir = ResolveDataDir(arguments.Get("--data-dir"));
   if (!data_dir.ok()) return Fail(kExitWrongInput, data_dir.status().message());
   const auto owner = FindOwner(*data_dir);
   if (!owner) {
-    std::printf("no server runs for %s\n", data_dir->c_str());
+    if (*form == OutputForm::kTable) {
+      std::printf("no server runs for %s\n", data_dir->c_str());
+    } else {
+      PrintData(*form, {{"data_dir", *data_dir}, {"pid", nullptr}, {"answers", false}});
+    }
     return kExitUnreachable;
   }
   const base::Status healthy = owner->http.empty() ? base::Unavailable("it is starting")
                                                    : Api("http://" + owner->http).CheckHealth();
-  std::printf("%s · pid %d · http://%s · version %s · %s\n", data_dir->c_str(), owner->pid,
-              owner->http.c_str(), owner->version.c_str(),
-              healthy.ok() ? "answers" : healthy.message().c_str());
+  PrintStatus(*form, *data_dir, *owner, healthy);
   return healthy.ok() ? kExitOk : kExitUnreachable;
 }
 
@@ -126,6 +169,30 @@ int SuperviseVerb(const Arguments& arguments) {
   if (options.data_dir.empty()) return Fail(kExitWrongInput, "supervise wants --data-dir DIR");
   return supervisor::Run(options);
 }
+
+constexpr std::array kEntries = {
+    Entry{{"server", "", "Serves a data directory until it is told to stop.", kServerFlags,
+           "caudal server\n"
+           "caudal server --data-dir ./data --http-port 0 --ready-file ready.json"},
+          ServerVerb},
+    Entry{{"server status", "", "Says whether a data directory has a server, and where it listens.",
+           kStatusFlags,
+           "caudal server status\n"
+           "caudal server status --data-dir ./data --json"},
+          ServerStatusVerb},
+    Entry{{"server stop", "",
+           "Stops the server of a data directory; its runs go on at the next start.", kDataDirOnly,
+           "caudal server stop\n"
+           "caudal server stop --data-dir ./data"},
+          ServerStopVerb},
+    Entry{{"version", "", "Prints the version.", {}, "caudal version"}, VersionVerb},
+    Entry{{"supervise", "", "Parents the steps of one data directory.", kDataDirOnly, "", true},
+          SuperviseVerb},
+};
+
+}  // namespace
+
+std::span<const Entry> ServerEntries() { return kEntries; }
 
 int VersionVerb(const Arguments&) {
   std::printf("caudal %s\n", base::kVersion);

@@ -2,14 +2,21 @@
 
 #include <google/protobuf/struct.pb.h>
 
-#include <algorithm>
-#include <array>
 #include <ctime>
+#include <memory>
+#include <thread>
 
+#include "archive/package_file.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/uuid.h"
+#include "cli/internal/compiler.h"
+#include "cli/internal/git_state.h"
+#include "cli/internal/owner.h"
 #include "cli/internal/params.h"
+#include "cli/internal/python_source.h"
+#include "cli/internal/run_settings.h"
 #include "spec/package.h"
 #include "spec/parameters.h"
 #include "spec/plan.h"
@@ -20,14 +27,6 @@ namespace {
 using google::protobuf::Struct;
 using google::protobuf::Value;
 using kubeflow::pipelines::backend::api::v2beta1::Run;
-
-// Verbs to come: a word that is one of them is not taken for a file.
-constexpr std::array kRunVerbs = {"list",  "show",  "watch",  "logs",    "explain", "open",
-                                  "retry", "rerun", "cancel", "compare", "archive", "delete"};
-
-bool EndsWith(const std::string& text, std::string_view end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 std::string Stem(const std::string& path) {
   const std::string name = path.substr(path.rfind('/') + 1);
@@ -43,18 +42,7 @@ base::Result<std::string> OneFile(const Arguments& arguments) {
     return base::InvalidArgument("one pipeline at a time: got '" + words[0] + "' and '" + words[1] +
                                  "'");
   }
-  const std::string& file = words[0];
-  if (std::find(kRunVerbs.begin(), kRunVerbs.end(), file) != kRunVerbs.end()) {
-    return base::InvalidArgument("'caudal run " + file +
-                                 "' is not part of this version; for a file of that name write ./" +
-                                 file);
-  }
-  if (EndsWith(file, ".py")) {
-    return base::InvalidArgument("'" + file +
-                                 "' is Python: compile it first, kfp dsl compile --py " +
-                                 ShellQuote(file) + " --output pipeline.yaml");
-  }
-  return file;
+  return words[0];
 }
 
 base::Result<std::string> ReadInput(const std::string& path) {
@@ -123,30 +111,32 @@ base::Result<GivenParams> ReadParams(const Arguments& arguments) {
   return given;
 }
 
-}  // namespace
-
-base::Result<Run> MakeSubmission(const Arguments& arguments) {
-  CAUDAL_ASSIGN(const std::string file, OneFile(arguments));
-  CAUDAL_ASSIGN(const std::string text, ReadInput(file));
-  auto package = spec::LoadPackage(text);
-  if (!package.ok()) return InFile(file, package.status());
-  Struct as_struct = package->as_struct;
+base::Result<std::shared_ptr<const spec::Plan>> ReadPlan(const PackageFile& read,
+                                                         Struct* as_struct) {
+  auto package = spec::LoadPackage(read.package);
+  if (!package.ok()) return InFile(read.file, package.status());
+  *as_struct = package->as_struct;
   auto plan = spec::MakePlan(std::move(package).value());
-  if (!plan.ok()) return InFile(file, plan.status());
+  if (!plan.ok()) return InFile(read.file, plan.status());
   const base::Status supported = base::FaultsToStatus(spec::FindUnsupported(**plan));
-  if (!supported.ok()) return InFile(file, supported);
+  if (!supported.ok()) return InFile(read.file, supported);
+  return plan;
+}
 
+base::Result<Run> MakeRun(const Arguments& arguments, const PackageFile& read) {
+  Struct as_struct;
+  CAUDAL_ASSIGN(const auto plan, ReadPlan(read, &as_struct));
   CAUDAL_ASSIGN(const GivenParams given, ReadParams(arguments));
-  CAUDAL_ASSIGN(const spec::Values values, ConvertParams(**plan, given));
+  CAUDAL_ASSIGN(const spec::Values values, ConvertParams(*plan, given));
   // The server decides what macros stand for; here they only have to be valid.
   spec::MacroSource macros;
   macros.run_id = base::NewUuid4();
   macros.now = base::SystemClock().Now();
-  CAUDAL_TRY(spec::PrepareParameters(**plan, values, macros).status());
+  CAUDAL_TRY(spec::PrepareParameters(*plan, values, macros).status());
 
   if (arguments.Has("--no-cache")) DisableCaching(&as_struct);
   Run run;
-  run.set_display_name(arguments.Get("--name", DefaultName(file)));
+  run.set_display_name(arguments.Get("--name", DefaultName(read.file)));
   *run.mutable_pipeline_spec() = std::move(as_struct);
   for (const auto& [name, value] : values) {
     (*run.mutable_runtime_config()->mutable_parameters())[name] = value;
@@ -154,17 +144,83 @@ base::Result<Run> MakeSubmission(const Arguments& arguments) {
   return run;
 }
 
+v1::RunOrigin MakeOrigin(const PackageFile& read, const GitState& git) {
+  v1::RunOrigin origin;
+  origin.set_source_path(read.file);
+  origin.set_source_sha256(base::Sha256Hex(read.content));
+  origin.set_git_commit(git.commit);
+  origin.set_git_dirty(git.is_dirty);
+  origin.mutable_functions()->Add(read.functions.begin(), read.functions.end());
+  return origin;
+}
+
+base::Status AddSettings(const Arguments& arguments, Submission* submission) {
+  v1::RunSettings& settings = *submission->request.mutable_settings();
+  settings.set_isolation(arguments.Get("--isolation"));
+  settings.set_kfp_package(arguments.Get("--kfp-package"));
+  CAUDAL_ASSIGN(const auto variables, ReadStepVariables(arguments));
+  settings.mutable_env()->insert(variables.begin(), variables.end());
+  for (const std::string& path : arguments.All("--with")) {
+    CAUDAL_ASSIGN(LocalCode code, PackCode(path));
+    *settings.add_code() = code.snapshot;
+    submission->code.push_back(std::move(code));
+  }
+  return {};
+}
+
+}  // namespace
+
+base::Result<PackageFile> ReadPackage(const Arguments& arguments, const std::string& word) {
+  const auto source = ParsePythonSource(word);
+  if (!source) {
+    PackageFile read{word, "", "", {}};
+    CAUDAL_ASSIGN(read.content, ReadInput(word));
+    read.package = read.content;
+    if (archive::Sniff(read.content) != archive::Format::kNone) {
+      CAUDAL_ASSIGN(read.package, archive::PackageText(word, read.content));
+    }
+    return read;
+  }
+  PackageFile read{source->file, "", "", {}};
+  CAUDAL_ASSIGN(read.content, ReadInput(source->file));
+  CAUDAL_ASSIGN(const std::string python, FindPython(arguments.Get("--python"), source->file));
+  CAUDAL_ASSIGN(const std::string data_dir, ResolveDataDir(arguments.Get("--data-dir")));
+  CAUDAL_ASSIGN(Compiled compiled, CompilePython(*source, python, data_dir));
+  read.package = std::move(compiled.package);
+  read.functions = std::move(compiled.functions);
+  return read;
+}
+
+base::Result<Submission> MakeSubmission(const Arguments& arguments) {
+  CAUDAL_ASSIGN(const std::string word, OneFile(arguments));
+  const auto source = ParsePythonSource(word);
+  // While the SDK compiles: git takes as long.
+  GitState git;
+  std::thread asking([&git, file = source ? source->file : word] { git = ReadGitState(file); });
+  auto read = ReadPackage(arguments, word);
+  asking.join();
+  if (!read.ok()) return read.status();
+  Submission submission;
+  CAUDAL_ASSIGN(*submission.request.mutable_run(), MakeRun(arguments, *read));
+  *submission.request.mutable_origin() = MakeOrigin(*read, git);
+  CAUDAL_TRY(AddSettings(arguments, &submission));
+  return submission;
+}
+
 std::string AgainCommand(const Arguments& arguments) {
   std::string command = "caudal run";
   for (const std::string& word : arguments.positionals()) command += " " + ShellQuote(word);
   for (const std::string& word : arguments.All("--param")) command += " -p " + ShellQuote(word);
-  for (const char* flag :
-       {"--params", "--experiment", "--data-dir", "--server", "--isolation", "--kfp-package"}) {
+  for (const char* flag : {"--python", "--params", "--experiment", "--env-file", "--data-dir",
+                           "--server", "--isolation", "--kfp-package"}) {
     if (arguments.Has(flag))
       command += std::string(" ") + flag + " " + ShellQuote(arguments.Get(flag));
   }
-  for (const std::string& word : arguments.All("--mount"))
-    command += " --mount " + ShellQuote(word);
+  for (const char* flag : {"--mount", "--with", "--env"}) {
+    for (const std::string& word : arguments.All(flag)) {
+      command += std::string(" ") + flag + " " + ShellQuote(word);
+    }
+  }
   for (const char* flag : {"--no-cache", "--foreground"}) {
     if (arguments.Has(flag)) command += std::string(" ") + flag;
   }

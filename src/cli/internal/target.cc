@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <thread>
 
 #include "cli/internal/api.h"
 #include "cli/internal/background.h"
+#include "cli/internal/contexts.h"
 #include "cli/internal/owner.h"
+#include "cli/internal/submission.h"
 
 namespace caudal::cli {
 namespace {
@@ -46,16 +49,27 @@ base::Result<Target> UseOwner(const Owner& owner, const TargetOptions& options,
                                     "): stop it first, caudal server stop --data-dir " + data_dir);
   }
   CAUDAL_TRY(CheckFlags(owner, options, data_dir));
-  return Target{"http://" + owner.http, data_dir, 0};
+  Target target;
+  target.url = "http://" + owner.http;
+  target.data_dir = data_dir;
+  return target;
 }
 
-base::Result<Target> UseAddress(const std::string& given) {
-  CAUDAL_ASSIGN(const std::string url, NormalizeUrl(given));
-  const base::Status healthy = Api(url).CheckHealth();
-  if (!healthy.ok()) {
-    return base::Unavailable("no server answers at " + url + ": " + healthy.message());
-  }
-  return Target{url, "", 0};
+// A server given by address, and by what it was given.
+base::Result<Target> NameAddress(const std::string& given, const std::string& name) {
+  CAUDAL_ASSIGN(std::string url, NormalizeUrl(given));
+  Target target;
+  target.url = std::move(url);
+  target.name = name;
+  return target;
+}
+
+base::Result<Target> UseAddress(const std::string& given, const std::string& name) {
+  CAUDAL_ASSIGN(Target target, NameAddress(given, name));
+  const base::Status healthy = Api(target.url).CheckHealth();
+  if (healthy.ok()) return target;
+  const std::string by = name[0] == '-' ? "" : " (" + name + ")";
+  return base::Unavailable("no server answers at " + target.url + by + ": " + healthy.message());
 }
 
 base::Result<Target> Start(const TargetOptions& options, const std::string& data_dir) {
@@ -67,7 +81,12 @@ base::Result<Target> Start(const TargetOptions& options, const std::string& data
     start.flags.push_back(value);
   }
   CAUDAL_ASSIGN(const StartedServer started, StartServer(start));
-  return Target{"http://" + started.http, data_dir, options.foreground ? started.pid : 0};
+  Target target;
+  target.url = "http://" + started.http;
+  target.data_dir = data_dir;
+  target.ours = options.foreground ? started.pid : 0;
+  target.was_started = true;
+  return target;
 }
 
 base::Result<Target> UseDataDir(const TargetOptions& options, const std::string& data_dir) {
@@ -86,20 +105,70 @@ base::Result<Target> UseDataDir(const TargetOptions& options, const std::string&
                            "/server.log");
 }
 
+// The address that CAUDAL_SERVER or the chosen context gives; url is empty where neither does.
+base::Result<Target> GivenElsewhere() {
+  const char* variable = std::getenv("CAUDAL_SERVER");
+  if (variable != nullptr && *variable != '\0') return NameAddress(variable, "CAUDAL_SERVER");
+  CAUDAL_ASSIGN(const Contexts contexts, ReadContexts());
+  if (contexts.current == kLocalContext) return Target{};
+  return NameAddress(contexts.urls.at(contexts.current), contexts.current);
+}
+
 }  // namespace
 
 base::Result<Target> FindTarget(const TargetOptions& options) {
-  if (!options.server.empty()) return UseAddress(options.server);
-  const char* variable = std::getenv("CAUDAL_SERVER");
-  const bool local = !options.data_dir.empty() || options.foreground;
-  if (!local && variable != nullptr && *variable != '\0') return UseAddress(variable);
+  if (!options.server.empty()) return UseAddress(options.server, "--server");
+  if (options.data_dir.empty() && !options.foreground) {
+    CAUDAL_ASSIGN(const Target elsewhere, GivenElsewhere());
+    if (!elsewhere.url.empty()) return UseAddress(elsewhere.url, elsewhere.name);
+  }
   CAUDAL_ASSIGN(const std::string data_dir, ResolveDataDir(options.data_dir));
   return UseDataDir(options, data_dir);
 }
 
 base::Result<Target> FindTargetAgain(const Target& target, const TargetOptions& options) {
-  if (target.data_dir.empty()) return UseAddress(target.url);
+  if (target.data_dir.empty()) return UseAddress(target.url, target.name);
   return UseDataDir(options, target.data_dir);
+}
+
+base::Result<Target> PeekTarget(const std::string& server, const std::string& data_dir) {
+  if (!server.empty()) return NameAddress(server, "--server");
+  if (data_dir.empty()) {
+    CAUDAL_ASSIGN(Target elsewhere, GivenElsewhere());
+    if (!elsewhere.url.empty()) return elsewhere;
+  }
+  Target target;
+  CAUDAL_ASSIGN(target.data_dir, ResolveDataDir(data_dir));
+  const auto owner = FindOwner(target.data_dir);
+  if (owner && !owner->http.empty()) target.url = "http://" + owner->http;
+  return target;
+}
+
+std::string TargetLine(const Target& target) {
+  return target.name + " · " + target.url + (target.was_started ? " · started" : "");
+}
+
+base::Result<Target> OpenTarget(const Arguments& arguments) {
+  if (arguments.Has("--server") && arguments.Has("--data-dir")) {
+    return base::InvalidArgument(
+        "--data-dir is for a server on this machine: it does not go with --server");
+  }
+  TargetOptions options;
+  options.server = arguments.Get("--server");
+  options.data_dir = arguments.Get("--data-dir");
+  CAUDAL_ASSIGN(Target target, FindTarget(options));
+  std::fprintf(stderr, "%s\n", TargetLine(target).c_str());
+  return target;
+}
+
+std::string TargetWords(const Arguments& arguments) {
+  std::string words;
+  for (const char* flag : {"--server", "--data-dir"}) {
+    if (!arguments.Get(flag).empty()) {
+      words += std::string(" ") + flag + " " + ShellQuote(arguments.Get(flag));
+    }
+  }
+  return words;
 }
 
 base::Result<std::string> NormalizeUrl(const std::string& given) {

@@ -67,6 +67,9 @@ v1::StepSpec Surroundings::MakeStep(const v1::AttemptSpec& spec, const launcher:
   if (view.sandbox) {
     step.mutable_mounts()->Add(view.mounts.begin(), view.mounts.end());
     AddMounts(python, &step);
+    for (const std::string& directory : CodeDirs(spec)) {
+      *step.add_mounts() = MakeMount(v1::Mount::BIND, directory, false);
+    }
     step.mutable_hidden()->Add(hidden.begin(), hidden.end());
   }
   step.set_log_path(data_dir + "/" + spec.log_path());
@@ -77,7 +80,7 @@ v1::StepSpec Surroundings::MakeStep(const v1::AttemptSpec& spec, const launcher:
   return step;
 }
 
-// Later entries win: the machine's, the protocol's, the component's own.
+// Later entries win: the machine's, the run's, the protocol's, the component's own.
 std::map<std::string, std::string> Surroundings::MakeEnv(const v1::AttemptSpec& spec,
                                                          const launcher::View& view,
                                                          const StepPython& python) const {
@@ -85,11 +88,14 @@ std::map<std::string, std::string> Surroundings::MakeEnv(const v1::AttemptSpec& 
   env["LANG"] = "C.UTF-8";
   env["PYTHONUNBUFFERED"] = "1";  // a log that is read live needs lines as they are printed
   std::string path;
+  std::vector<std::string> modules = CodeDirs(spec);
+  // Snapshots of code never change, and a step that runs as their owner must not add to them.
+  if (!modules.empty()) env["PYTHONDONTWRITEBYTECODE"] = "1";
   if (python.environment) {
     path += python.environment->path + "/bin:";
     env["VIRTUAL_ENV"] = python.environment->path;
     // A venv made inside the step sees these packages, too.
-    env["PYTHONPATH"] = python.environment->site_packages;
+    modules.push_back(python.environment->site_packages);
   } else if (python.interpreter && python.interpreter->prefix != "/usr") {
     path += python.interpreter->prefix + "/bin:";
   }
@@ -97,9 +103,31 @@ std::map<std::string, std::string> Surroundings::MakeEnv(const v1::AttemptSpec& 
   for (const char* directory : kStandardPath) path += std::string(directory) + ":";
   path.pop_back();
   env["PATH"] = path;
+  for (const std::string& directory : modules) {
+    std::string& known = env["PYTHONPATH"];
+    known += (known.empty() ? "" : ":") + directory;
+  }
+  for (const auto& [name, value] : spec.settings().env()) env[name] = value;
   for (const auto& [name, value] : view.env) env[name] = value;
   for (const auto& variable : spec.container().env()) env[variable.name()] = variable.value();
   return env;
+}
+
+std::vector<std::string> Surroundings::CodeDirs(const v1::AttemptSpec& spec) const {
+  std::vector<std::string> directories;
+  for (const v1::CodeSnapshot& code : spec.settings().code()) {
+    directories.push_back(data_dir + "/code/" + code.sha256());
+  }
+  return directories;
+}
+
+base::Status Surroundings::CheckCode(const v1::AttemptSpec& spec) const {
+  for (const v1::CodeSnapshot& code : spec.settings().code()) {
+    if (base::PathExists(data_dir + "/code/" + code.sha256())) continue;
+    return base::NotFound("the code of '" + code.path() + "' (" + code.sha256() +
+                          ") is not on this server any more; submit the run again");
+  }
+  return {};
 }
 
 void Surroundings::AddMounts(const StepPython& python, v1::StepSpec* step) const {

@@ -3,24 +3,17 @@
 /// What every step on this machine gets around its own command: PATH, variables, mounts, limits.
 
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "caudal/v1/attempt.pb.h"
 #include "caudal/v1/supervisor.pb.h"
+#include "executor/internal/step_python.h"
 #include "executor/internal/work_files.h"
 #include "launcher/launcher.h"
-#include "pyenv/pyenv.h"
 
 namespace caudal::executor::internal {
-
-/// The Python a step runs on; both absent for a step on a machine without one.
-struct StepPython {
-  std::optional<pyenv::Interpreter> interpreter;
-  std::optional<pyenv::Environment> environment;
-};
 
 /// Immutable after Make.
 struct Surroundings {
@@ -36,10 +29,14 @@ struct Surroundings {
   v1::StepSpec MakeStep(const v1::AttemptSpec& spec, const launcher::View& view,
                         const StepPython& python, const WorkFiles& files) const;
 
+  /// Whether all code that the run brings is there. Errors: kNotFound.
+  base::Status CheckCode(const v1::AttemptSpec& spec) const;
+
  private:
   std::map<std::string, std::string> MakeEnv(const v1::AttemptSpec& spec,
                                              const launcher::View& view,
                                              const StepPython& python) const;
+  std::vector<std::string> CodeDirs(const v1::AttemptSpec& spec) const;
   void AddMounts(const StepPython& python, v1::StepSpec* step) const;
   bool IsHidden(const std::string& path) const;
 };

@@ -24,7 +24,8 @@ struct Publication {
 struct Published {
   bool exists = false;  ///< false: the step wrote nothing there
   bool is_directory = false;
-  std::string blob;  ///< below objects/
+  std::string blob;        ///< below objects/
+  int64_t size_bytes = 0;  ///< of all its files
   std::vector<v1::StoredObject> objects;
 };
 

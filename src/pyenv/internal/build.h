@@ -8,32 +8,36 @@
 #include <vector>
 
 #include "base/status.h"
+#include "pyenv/internal/installer.h"
+#include "pyenv/internal/records.h"
 #include "pyenv/pyenv.h"
 
 namespace caudal::pyenv::internal {
 
-/// The variables of this process that pip is given.
-Settings SettingsFromEnvironment();
+/// What the installer says, as it comes.
+using Progress = std::function<void(std::string_view)>;
 
 /// `calls` with the pinned kfp replaced by `kfp_package`, when that is given.
 std::vector<PipCall> WithKfpPackage(std::vector<PipCall> calls, const std::string& kfp_package);
 
-/// `text` with user names and passwords in URLs taken out.
-std::string MaskSecrets(std::string_view text);
+/// A kfp package is one requirement, path or URL. Errors: kInvalidArgument.
+base::Status CheckKfpPackage(const std::string& kfp_package);
 
-/// Where the environment of `key` lies; `lock` is empty.
-Environment Locate(const Options& options, const std::string& key, const Interpreter& interpreter);
+/// The directory of modules below a `venv`.
+std::string SitePackages(const std::string& venv, const Interpreter& interpreter);
 
-/// The finished environment on disk. Errors: kNotFound when there is none, or an unfinished one.
-base::Result<Environment> FindFinished(const Options& options, const std::string& key,
-                                       const Interpreter& interpreter);
+/// Everything a build needs to know. The references outlive it.
+struct BuildJob {
+  const Options& options;
+  const Disk& disk;
+  const Installer& installer;
+  Record record;                      ///< key, build, interpreter, calls, use_venv, kfp_package
+  std::vector<std::string> others{};  ///< `venv` of builds to share files with, best first
+  const Progress& progress;
+};
 
-/// Builds it, or finds that another process has. Blocks while another one builds it. Whatever was
-/// left of an unfinished build is removed; so is what a failed build made. Errors:
-/// kFailedPrecondition with pip's last lines; by errno.
-base::Result<Environment> Build(const Options& options, const std::string& key,
-                                const Interpreter& interpreter, const std::vector<PipCall>& calls,
-                                const Settings& settings,
-                                const std::function<void(std::string_view)>& progress);
+/// Builds it, under the key's lock; the finished record is on disk when this returns. What a failed
+/// build made is removed. Errors: kFailedPrecondition with the installer's last lines; by errno.
+base::Result<Record> Build(BuildJob job);
 
 }  // namespace caudal::pyenv::internal

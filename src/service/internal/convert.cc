@@ -3,7 +3,6 @@
 #include <boost/json.hpp>
 #include <sstream>
 
-#include "engine/attempt.h"
 #include "model/task.h"
 #include "spec/package.h"
 #include "wire/json.h"
@@ -67,27 +66,6 @@ void AddHistory(const std::string& history, v2beta1::Run* run) {
   }
 }
 
-std::vector<std::string> Paths(const std::vector<v1::Task>& tasks) {
-  std::vector<std::string> paths(tasks.size());
-  for (size_t i = 1; i < tasks.size(); ++i) {
-    const std::string& parent = paths[static_cast<size_t>(tasks[i].parent())];
-    paths[i] = parent.empty() ? tasks[i].name() : parent + "/" + tasks[i].name();
-  }
-  return paths;
-}
-
-// Components of the tasks, by walking down from the root; indexes are in order of creation, so a
-// parent comes before its children.
-std::vector<int> Components(const std::vector<v1::Task>& tasks, const spec::Plan& plan) {
-  std::vector<int> components(tasks.size(), 0);
-  for (size_t i = 1; i < tasks.size(); ++i) {
-    const auto parent = static_cast<size_t>(components[static_cast<size_t>(tasks[i].parent())]);
-    components[i] =
-        plan.components[parent].tasks[static_cast<size_t>(tasks[i].position())].component;
-  }
-  return components;
-}
-
 template <typename M>
 void AddArtifactIds(const M& artifacts,
                     google::protobuf::Map<std::string, v2beta1::ArtifactList>* lists) {
@@ -96,29 +74,6 @@ void AddArtifactIds(const M& artifacts,
       (*lists)[name].add_artifact_ids(artifact.key());
     }
   }
-}
-
-template <typename M>
-void AddArtifacts(const M& artifacts, const std::string& objects_dir,
-                  google::protobuf::Map<std::string, v1::RunReport::ReportArtifacts>* lists) {
-  for (const auto& [name, list] : artifacts) {
-    for (const v1::Artifact& artifact : list.artifacts()) {
-      v1::RunReport::ReportArtifact* shown = (*lists)[name].add_artifacts();
-      shown->set_type(artifact.type().schema_title());
-      shown->set_uri(artifact.uri());
-      if (!artifact.blob().empty()) shown->set_path(objects_dir + "/" + artifact.blob());
-      *shown->mutable_metadata() = artifact.metadata();
-    }
-  }
-}
-
-// The log artifact has no blob of its own: it is the log of the newest attempt.
-void AddLogPath(const v1::Task& task, const std::string& data_dir,
-                v1::RunReport::ReportTask* shown) {
-  const auto logs = shown->mutable_artifacts()->find("executor-logs");
-  if (logs == shown->mutable_artifacts()->end()) return;
-  const std::string path = data_dir + "/" + engine::LogPath(task.last_attempt());
-  for (auto& artifact : *logs->second.mutable_artifacts()) artifact.set_path(path);
 }
 
 }  // namespace
@@ -204,11 +159,31 @@ v2beta1::Run ToProto(const store::Run& row) {
   return run;
 }
 
+// Indexes are in order of creation, so a parent comes before its children.
+std::vector<int> TaskComponents(const std::vector<v1::Task>& tasks, const spec::Plan& plan) {
+  std::vector<int> components(tasks.size(), 0);
+  for (size_t i = 1; i < tasks.size(); ++i) {
+    const auto parent = static_cast<size_t>(components[static_cast<size_t>(tasks[i].parent())]);
+    components[i] =
+        plan.components[parent].tasks[static_cast<size_t>(tasks[i].position())].component;
+  }
+  return components;
+}
+
+std::vector<std::string> TaskPaths(const std::vector<v1::Task>& tasks) {
+  std::vector<std::string> paths(tasks.size());
+  for (size_t i = 1; i < tasks.size(); ++i) {
+    const std::string& parent = paths[static_cast<size_t>(tasks[i].parent())];
+    paths[i] = parent.empty() ? tasks[i].name() : parent + "/" + tasks[i].name();
+  }
+  return paths;
+}
+
 v2beta1::RunDetails ToRunDetails(const store::Run& row, const std::vector<v1::Task>& tasks,
                                  const spec::Plan& plan) {
   v2beta1::RunDetails details;
-  const std::vector<std::string> paths = Paths(tasks);
-  const std::vector<int> components = Components(tasks, plan);
+  const std::vector<std::string> paths = TaskPaths(tasks);
+  const std::vector<int> components = TaskComponents(tasks, plan);
   const auto id = [&](size_t i) { return model::TaskId(row.id, paths[i]); };
   for (size_t i = 1; i < tasks.size(); ++i) {
     const v1::Task& task = tasks[i];
@@ -235,48 +210,6 @@ v2beta1::RunDetails ToRunDetails(const store::Run& row, const std::vector<v1::Ta
     AddArtifactIds(task.output_artifacts(), detail->mutable_outputs());
   }
   return details;
-}
-
-v1::RunReport ToReport(const store::Run& row, const std::vector<v1::Task>& tasks,
-                       const std::string& data_dir) {
-  const std::string objects_dir = data_dir + "/objects";
-  v1::RunReport report;
-  report.set_run_id(row.id);
-  report.set_display_name(row.display_name);
-  report.set_state(StateFromName(row.state));
-  report.set_cancelled(row.phase == v1::RUN_CANCELED);
-  report.set_sequence(row.seq);
-  report.set_is_final(model::IsFinal(static_cast<v1::RunPhase>(row.phase)));
-  if (!row.error.empty()) {
-    const bool canceled = row.phase == v1::RUN_CANCELED;
-    const std::string code = tasks.empty() ? "" : tasks[0].error_code();
-    report.mutable_error()->set_code(canceled ? "CANCELED" : code);
-    report.mutable_error()->set_message(row.error);
-  }
-  if (tasks.empty()) return report;
-  *report.mutable_outputs() = tasks[0].output_parameters();
-  AddArtifacts(tasks[0].output_artifacts(), objects_dir, report.mutable_artifacts());
-  const std::vector<std::string> paths = Paths(tasks);
-  for (size_t i = 1; i < tasks.size(); ++i) {
-    const v1::Task& task = tasks[i];
-    v1::RunReport::ReportTask* shown = report.add_tasks();
-    shown->set_path(paths[i]);
-    shown->set_task_id(model::TaskId(row.id, paths[i]));
-    shown->set_state(std::string(model::StateName(task.state())));
-    shown->set_reason(task.reason());
-    shown->set_attempts(task.attempts());
-    *shown->mutable_outputs() = task.output_parameters();
-    AddArtifacts(task.output_artifacts(), objects_dir, shown->mutable_artifacts());
-    AddLogPath(task, data_dir, shown);
-    shown->set_error(task.error());
-    shown->set_error_code(task.error_code());
-    shown->set_started_at(task.started_at());
-    shown->set_ended_at(task.ended_at());
-    shown->set_kind(task.child_count() > 0 ? "dag" : "container");
-    shown->set_isolation(task.provenance().isolation());
-    *shown->mutable_notes() = task.provenance().notes();
-  }
-  return report;
 }
 
 base::Result<std::map<std::string, std::string>> ParseTags(const std::string& text) {

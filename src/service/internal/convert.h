@@ -11,7 +11,6 @@
 #include "backend/api/v2beta1/run.pb.h"
 #include "base/status.h"
 #include "caudal/v1/engine.pb.h"
-#include "caudal/v1/run_service.pb.h"
 #include "spec/plan.h"
 #include "store/rows.h"
 
@@ -29,9 +28,11 @@ v2beta1::Run ToProto(const store::Run& row);
 v2beta1::RunDetails ToRunDetails(const store::Run& row, const std::vector<v1::Task>& tasks,
                                  const spec::Plan& plan);
 
-/// `data_dir` makes local paths of artifacts and logs.
-v1::RunReport ToReport(const store::Run& row, const std::vector<v1::Task>& tasks,
-                       const std::string& data_dir);
+/// The plan's component of each task, by index.
+std::vector<int> TaskComponents(const std::vector<v1::Task>& tasks, const spec::Plan& plan);
+
+/// The tasks' paths ("outer/train"), by index.
+std::vector<std::string> TaskPaths(const std::vector<v1::Task>& tasks);
 
 /// {"a": "b"} → map. Errors: kInvalidArgument for anything that is no object of strings, and for
 /// the limits of api.md 5.3.

@@ -52,8 +52,15 @@ CREATE INDEX run_open ON run(phase) WHERE phase IN (1, 2, 5);
 
 -- What a run executes: the stored text of the pipeline and the parameters as the client sent them.
 -- Apart, because these never change and may be long, while the run's row is rewritten at every event.
+-- origin and settings: caudal.v1.RunOrigin and RunSettings.
 CREATE TABLE run_source(
-  run_key BIGINT PRIMARY KEY, spec TEXT NOT NULL, runtime_config TEXT NOT NULL);
+  run_key BIGINT PRIMARY KEY, spec TEXT NOT NULL, runtime_config TEXT NOT NULL,
+  origin BLOB NOT NULL, settings BLOB NOT NULL);
+
+-- Which snapshots of code a run's steps get, so that the others can be swept.
+CREATE TABLE run_code(
+  sha256 TEXT NOT NULL, run_key BIGINT NOT NULL, PRIMARY KEY(sha256, run_key));
+CREATE INDEX code_of_run ON run_code(run_key);
 
 -- The read model: each task as it stands (body: caudal.v1.Task).
 CREATE TABLE task(

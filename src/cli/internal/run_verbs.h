@@ -1,0 +1,14 @@
+#pragma once
+
+/// The verbs about runs that have a file of their own.
+
+#include "cli/internal/arguments.h"
+
+namespace caudal::cli {
+
+int RunShowVerb(const Arguments& arguments);   // run_show.cc
+int RunLogsVerb(const Arguments& arguments);   // run_logs.cc
+int RunWatchVerb(const Arguments& arguments);  // run_watch.cc
+int RunOpenVerb(const Arguments& arguments);   // run_open.cc
+
+}  // namespace caudal::cli

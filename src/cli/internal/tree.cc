@@ -1,0 +1,253 @@
+#include "cli/internal/tree.h"
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+
+#include "cli/internal/wording.h"
+
+namespace caudal::cli {
+namespace {
+
+using v1::RunReport;
+
+constexpr size_t kWidestName = 40;
+
+struct Row {
+  const ReportTask* task = nullptr;
+  size_t depth = 0;
+  std::string text;  // instead of a task: what was left out
+  size_t steps = 0;  // of a group: how many steps it has, all levels
+  bool is_closed = false;
+};
+
+size_t Depth(const std::string& path) {
+  return static_cast<size_t>(std::count(path.begin(), path.end(), '/'));
+}
+
+std::string LastPart(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash);
+}
+
+bool IsDone(const Row& row) { return row.task != nullptr && IsFinal(row.task->state()); }
+
+bool IsGoodEnd(const Row& row) { return IsDone(row) && row.task->state() != "FAILED"; }
+
+bool WaitsOnly(const Row& row) {
+  return row.task != nullptr &&
+         (row.task->state() == "PENDING" || row.task->state() == "WAITING") &&
+         row.task->attempts() == 0;
+}
+
+// Servers give tasks in reading order, each right after what it belongs to.
+std::vector<Row> MakeRows(const RunReport& report) {
+  std::vector<Row> rows;
+  std::unordered_map<std::string, size_t> groups;  // path → row
+  for (const ReportTask& task : report.tasks()) {
+    if (task.path().empty()) continue;
+    if (IsGroup(task)) {
+      groups[task.path()] = rows.size();
+    } else {
+      for (std::string path = ParentOf(task.path()); !path.empty(); path = ParentOf(path)) {
+        const auto group = groups.find(path);
+        if (group != groups.end()) ++rows[group->second].steps;
+      }
+    }
+    rows.push_back({&task, Depth(task.path()), "", 0, false});
+  }
+  return rows;
+}
+
+void CloseFinishedGroups(std::vector<Row>* rows) {
+  std::vector<Row> kept;
+  std::string closed;  // path of the group whose rows are left out
+  for (Row& row : *rows) {
+    if (!closed.empty() && IsUnder(row.task->path(), closed)) continue;
+    closed.clear();
+    if (IsGroup(*row.task) && IsGoodEnd(row)) {
+      row.is_closed = true;
+      closed = row.task->path();
+    }
+    kept.push_back(std::move(row));
+  }
+  *rows = std::move(kept);
+}
+
+// Takes rows of one kind away, from the front or the back, until `spare` fewer are left, and puts
+// one row in their place.
+template <typename Matches>
+void SumUp(std::vector<Row>* rows, size_t spare, bool from_back, const char* glyph,
+           const char* words, Matches matches) {
+  std::set<size_t> gone;
+  const size_t size = rows->size();
+  for (size_t i = 0; i < size && gone.size() < spare + 1; ++i) {
+    const size_t at = from_back ? size - 1 - i : i;
+    if (matches((*rows)[at])) gone.insert(at);
+  }
+  if (gone.size() < 2) return;
+  size_t steps = 0;
+  for (const size_t at : gone) {
+    const Row& row = (*rows)[at];
+    steps += IsGroup(*row.task) ? (row.is_closed ? row.steps : 0) : 1;
+  }
+  Row summary;
+  summary.text =
+      std::string(glyph) + " " + CountText(static_cast<int64_t>(steps), "step") + " " + words;
+  const size_t place = from_back ? *gone.rbegin() : *gone.begin();
+  std::vector<Row> kept;
+  for (size_t i = 0; i < size; ++i) {
+    if (i == place) kept.push_back(summary);
+    if (gone.count(i) == 0) kept.push_back(std::move((*rows)[i]));
+  }
+  *rows = std::move(kept);
+}
+
+void FitTo(size_t most, std::vector<Row>* rows) {
+  if (rows->size() > most) CloseFinishedGroups(rows);
+  if (rows->size() > most) {
+    SumUp(rows, rows->size() - most, false, "✓", "ended before", IsGoodEnd);
+  }
+  if (rows->size() > most) SumUp(rows, rows->size() - most, true, "○", "still wait", WaitsOnly);
+  if (rows->size() <= most) return;
+  const size_t hidden = rows->size() - most + 1;
+  rows->resize(most - 1);
+  Row rest;
+  rest.text = "  … " + CountText(static_cast<int64_t>(hidden), "more line");
+  rows->push_back(rest);
+}
+
+enum class StateWord { kLeftOut, kShown };
+
+// Duration, attempts and reason; with the word for a state that the glyph alone does not tell.
+std::string Remark(const ReportTask& task, int64_t now_micros, StateWord state_word) {
+  std::string remark;
+  const auto add = [&remark](const std::string& text) {
+    if (!text.empty()) remark += (remark.empty() ? "" : "  ") + text;
+  };
+  if (task.started_at() > 0 && task.state() != "CACHED") {
+    const int64_t end = task.ended_at() > 0 ? task.ended_at() : now_micros;
+    add(DurationText(std::max<int64_t>(0, end - task.started_at())));
+  }
+  if (task.attempts() > 1) add("attempt " + std::to_string(task.attempts()));
+  if (state_word == StateWord::kShown) {
+    if (task.state() == "CACHED" && task.reason().empty()) add("cached");
+    if (task.state() == "SKIPPED") add("skipped");
+    if (task.state() == "OMITTED") add("not run");
+  }
+  const bool failed = task.state() == "FAILED" && !task.error().empty();
+  add(FirstLine(failed ? task.error() : task.reason()));
+  return remark;
+}
+
+std::string RowLine(const Row& row, size_t width, const TreeExtras& extras, int64_t now_micros,
+                    const Style& style) {
+  const size_t columns = style.columns > 2 ? static_cast<size_t>(style.columns) - 1 : 0;
+  const auto cut = [columns](const std::string& text, size_t used) {
+    return columns == 0 ? text : CutTo(text, columns > used ? columns - used : 0);
+  };
+  if (row.task == nullptr) return Dress(cut(row.text, 0), kDim, style);
+  const ReportTask& task = *row.task;
+  const Look look = LookOf(task.state());
+  const bool is_quiet = WaitsOnly(row) || task.state() == "OMITTED" || task.state() == "SKIPPED";
+  std::string name = PadTo(std::string(2 * row.depth, ' ') + LastPart(task.path()), width) + "  ";
+  std::string remark = Remark(task, now_micros, StateWord::kShown);
+  if (row.is_closed)
+    remark += (remark.empty() ? "" : "  ") + CountText(static_cast<int64_t>(row.steps), "step");
+  const auto last_line = extras.last_lines.find(task.task_id());
+  std::string live;
+  if (!IsFinal(task.state()) && last_line != extras.last_lines.end()) live = last_line->second;
+  if (!live.empty() && !remark.empty()) live = "  " + live;
+  if (remark.empty() && live.empty()) name.erase(name.find_last_not_of(' ') + 1);
+  name = cut(name, 2);
+  remark = cut(remark, 2 + Columns(name));
+  live = cut(live, 2 + Columns(name) + Columns(remark));
+  return Dress(look.glyph, look.dress, style) + " " + Dress(name, is_quiet ? kDim : "", style) +
+         Dress(remark, is_quiet ? kDim : "", style) + Dress(live, kDim, style);
+}
+
+std::string CountLine(const RunReport& report, const TreeExtras& extras) {
+  size_t done = 0;
+  size_t all = 0;
+  for (const ReportTask& task : report.tasks()) {
+    if (task.path().empty() || IsGroup(task)) continue;
+    ++all;
+    if (IsFinal(task.state())) ++done;
+  }
+  std::string line = std::to_string(done) + "/" + std::to_string(all);
+  if (extras.left_micros) {
+    line += " · about " + RoughDurationText(*extras.left_micros) + " left";
+  }
+  return line;
+}
+
+}  // namespace
+
+std::string HeaderLine(const RunReport& report, const std::string& place, const Style& style) {
+  std::string rest;
+  for (const std::string& part :
+       {place, report.isolation(), report.python().empty() ? "" : "python " + report.python(),
+        "run " + ShortId(report.run_id())}) {
+    if (!part.empty()) rest += " · " + part;
+  }
+  const std::string name = ShortName(report);
+  if (style.columns > 2) {
+    const size_t columns = static_cast<size_t>(style.columns) - 1;
+    if (Columns(name) >= columns) return Dress(CutTo(name, columns), kBold, style);
+    rest = CutTo(rest, columns - Columns(name));
+  }
+  return Dress(name, kBold, style) + Dress(rest, kDim, style);
+}
+
+std::vector<std::string> TreeLines(const RunReport& report, const TreeExtras& extras,
+                                   int64_t now_micros, const Style& style) {
+  std::vector<Row> rows = MakeRows(report);
+  const size_t around = 3 + (extras.note.empty() ? 0 : 1);  // header, count, the cursor's own line
+  if (style.rows > 0 && !report.is_final()) {
+    const auto screen = static_cast<size_t>(style.rows);
+    FitTo(screen > around + 1 ? screen - around : 1, &rows);
+  }
+  size_t width = 0;
+  for (const Row& row : rows) {
+    if (row.task == nullptr) continue;
+    width = std::max(width, 2 * row.depth + Columns(LastPart(row.task->path())));
+  }
+  width = std::min(width, kWidestName);
+  std::vector<std::string> lines = {HeaderLine(report, extras.place, style)};
+  for (const Row& row : rows) lines.push_back(RowLine(row, width, extras, now_micros, style));
+  if (!report.is_final()) lines.push_back(Dress(CountLine(report, extras), kDim, style));
+  if (!extras.note.empty()) {
+    const auto columns = static_cast<size_t>(std::max(style.columns - 1, 1));
+    lines.push_back(style.columns > 2 ? CutTo(extras.note, columns) : extras.note);
+  }
+  return lines;
+}
+
+std::vector<std::string> TasksWithLiveLog(const RunReport& report, size_t most) {
+  std::vector<std::string> ids;
+  for (const ReportTask& task : report.tasks()) {
+    if (ids.size() == most) break;
+    // While its environment is built, the log holds what pip says.
+    const bool builds = task.state() == "PENDING" && task.reason().starts_with("building");
+    if (task.attempts() == 0 || IsGroup(task)) continue;
+    if (task.state() == "RUNNING" || builds) ids.push_back(task.task_id());
+  }
+  return ids;
+}
+
+std::string ChangeLine(const ReportTask& task, int64_t now_micros) {
+  std::string state = task.state();
+  std::transform(state.begin(), state.end(), state.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (task.state() == "OMITTED") state = "not run";
+  std::string remark = IsFinal(task.state()) || task.state() == "RETRYING"
+                           ? Remark(task, now_micros, StateWord::kLeftOut)
+                           : FirstLine(task.reason());
+  if (remark == state) remark.clear();
+  return std::string(LookOf(task.state()).glyph) + " " + task.path() + " " + state +
+         (remark.empty() ? "" : ": " + remark);
+}
+
+}  // namespace caudal::cli

@@ -1,0 +1,45 @@
+#include <set>
+
+#include "service/service.h"
+#include "store/run_log.h"
+
+namespace caudal::service {
+
+namespace {
+
+constexpr int kMostReportTasks = 100'000;
+
+}  // namespace
+
+using base::Result;
+using base::Status;
+
+Result<v1::RunProvenance> Service::GetRunProvenance(const Caller& caller,
+                                                    const v1::GetRunProvenanceRequest& request) {
+  CAUDAL_ASSIGN(const store::Run row, LoadRun(caller, request.run_id(), auth::Verb::kGet));
+  v1::RunProvenance provenance;
+  provenance.set_run_id(row.id);
+  std::set<std::string> environments;
+  CAUDAL_TRY(store_.Read([&](sql::Database& database) -> Status {
+    return database.InReadTransaction([&]() -> Status {
+      CAUDAL_ASSIGN(const store::Submission submission, store::GetSubmission(database, row.key));
+      *provenance.mutable_origin() = submission.origin;
+      *provenance.mutable_settings() = submission.settings;
+      CAUDAL_ASSIGN(const auto tasks, store::ListTasks(database, row.key, kMostReportTasks));
+      for (const v1::Task& task : tasks) {
+        if (!task.provenance().environment().empty()) {
+          environments.insert(task.provenance().environment());
+        }
+      }
+      return {};
+    });
+  }));
+  // Values may be secret: they go to the steps and nowhere else.
+  for (auto& [name, value] : *provenance.mutable_settings()->mutable_env()) value.clear();
+  for (v1::PythonEnvironment& environment : DescribeEnvironments(environments)) {
+    *provenance.add_environments() = std::move(environment);
+  }
+  return provenance;
+}
+
+}  // namespace caudal::service
