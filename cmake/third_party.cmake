@@ -23,7 +23,8 @@ function(caudal_static_library target)
     list(APPEND paths "${STATIC_${name}}")
   endforeach()
   add_library(${target} INTERFACE)
-  target_link_libraries(${target} INTERFACE -Wl,--start-group ${paths} -Wl,--end-group)
+  list(JOIN paths "," paths)
+  target_link_libraries(${target} INTERFACE "$<LINK_GROUP:RESCAN,${paths}>")
 endfunction()
 
 # Of libarchive the readers of zip, tar and gzip only; the other four are the ways a zip may be packed.

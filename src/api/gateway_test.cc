@@ -91,24 +91,12 @@ TEST(Gateway, ServesTheHostsItIsTold) {
   EXPECT_EQ(status("localhost"), 403);
 }
 
-TEST(Upload, TakesPackagesUpToTheLimit) {
+// What is in it, and whether it is too large, is the service's to say.
+TEST(Upload, HandsOnWhateverTheFileIs) {
   testing::FakeBackend fake;
   const auto gateway = MakeGateway(&fake);
-  EXPECT_EQ(gateway->Handle(UploadOf("p.yaml", std::string(32 << 20, 'x'))).status, 200);
-  const http::Response response =
-      gateway->Handle(UploadOf("p.yaml", std::string((32 << 20) + 1, 'x')));
-  EXPECT_EQ(response.status, 400);
-  EXPECT_NE(response.body.find("33554433 bytes"), std::string::npos) << response.body;
-}
-
-TEST(Upload, RecognisesArchivesByContent) {
-  testing::FakeBackend fake;
-  const auto gateway = MakeGateway(&fake);
-  const http::Response gzip = gateway->Handle(UploadOf("p.tar.gz", "\x1f\x8b\x08"));
-  EXPECT_EQ(gzip.status, 400);
-  EXPECT_NE(gzip.body.find("tar.gz archive, which is not supported yet"), std::string::npos)
-      << gzip.body;
-  EXPECT_EQ(fake.last_call, "");
+  EXPECT_EQ(gateway->Handle(UploadOf("p.yaml", std::string((32 << 20) + 1, 'x'))).status, 200);
+  EXPECT_EQ(gateway->Handle(UploadOf("p.tar.gz", "\x1f\x8b\x08")).status, 200);
 }
 
 // A gateway behind a real server, and a log that grows.
@@ -214,6 +202,13 @@ TEST_F(FollowTest, StartsAtTheOffset) {
   ASSERT_TRUE(AwaitText("789ab"));
   Complete();
   ASSERT_TRUE(AwaitEnd());
+}
+
+TEST_F(FollowTest, StartsBeforeTheEnd) {
+  Append("0123456789");
+  StartReading("tail_bytes=2");
+  ASSERT_TRUE(AwaitEnd());
+  EXPECT_EQ(text_, "89");
 }
 
 TEST_F(FollowTest, WithoutFollowEndsWithTheFile) {

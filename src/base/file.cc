@@ -132,8 +132,8 @@ Status EmptyInto(int top, const std::string& name, const std::string& path, int*
 }  // namespace
 
 // Nested directories are moved up before they are emptied, so that the depth of a tree, which a
-// step chooses, costs neither descriptors nor stack nor length of paths. What is not there any more is
-// no error: two may remove the same tree, and neither may stop because of the other.
+// step chooses, costs neither descriptors nor stack nor length of paths. What is not there any more
+// is no error: two may remove the same tree, and neither may stop because of the other.
 Status RemoveTree(const std::string& path) {
   if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
   if (errno != EISDIR) return FromErrno(errno, "cannot remove " + path);

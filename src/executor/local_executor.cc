@@ -118,6 +118,8 @@ struct LocalExecutor::Impl {
     Phase phase = Phase::kPreparing;
     std::optional<base::Result<PythonChoice>> python;  // from kQueued on
     std::string admission_note;
+    // Why it has not started, as far as that was told; the engine begins with this one.
+    std::string waiting_reason = "waiting for a core";
     bool kill_requested = false;
     bool kill_now = false;
     int64_t started_at = 0;  // 0: not started
@@ -377,8 +379,13 @@ struct LocalExecutor::Impl {
 
   void EnqueueLocked(int64_t key, Attempt* attempt) {
     attempt->phase = Phase::kQueued;
-    admission.Enqueue(key, admission.ShareOf(attempt->spec.resources(), &attempt->admission_note));
+    const Share share = admission.ShareOf(attempt->spec.resources(), &attempt->admission_note);
+    admission.Enqueue(key, share);
     AdmitLocked();
+    if (attempt->phase != Phase::kQueued) return;
+    const std::string reason = admission.WhyWaiting(share);
+    if (reason == attempt->waiting_reason) return;
+    collecting.Post([this, key, reason] { TellWaiting(key, reason); });
   }
 
   // --- From admission to start, on the staging pool.
@@ -526,6 +533,8 @@ struct LocalExecutor::Impl {
     Reporter* to = nullptr;
     {
       const std::lock_guard<std::mutex> lock(mutex);
+      const auto it = attempts.find(key);
+      if (it != attempts.end()) it->second.waiting_reason = reason;
       to = reporter;
     }
     if (to != nullptr) to->Waiting(key, reason);

@@ -24,7 +24,11 @@ using v1::AttemptSpec;
 /// Remembers what was reported and lets a test wait for it.
 class Recorder final : public Reporter {
  public:
-  void Waiting(int64_t, const std::string&) override {}
+  void Waiting(int64_t attempt_key, const std::string& reason) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    reasons_[attempt_key] = reason;
+    changed_.notify_all();
+  }
   void Started(int64_t attempt_key, int64_t at_micros) override {
     const std::lock_guard<std::mutex> lock(mutex_);
     started_[attempt_key] = at_micros;
@@ -43,6 +47,11 @@ class Recorder final : public Reporter {
     EXPECT_TRUE(heard) << "no outcome of attempt " << key;
     return outcomes_[key];
   }
+  std::string WaitReason(int64_t key) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, kPatience, [&] { return reasons_.count(key) > 0; }));
+    return reasons_[key];
+  }
   void WaitStarted(int64_t key) {
     std::unique_lock<std::mutex> lock(mutex_);
     EXPECT_TRUE(changed_.wait_for(lock, kPatience, [&] { return started_.count(key) > 0; }));
@@ -57,6 +66,7 @@ class Recorder final : public Reporter {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<int64_t, int64_t> started_;
+  std::map<int64_t, std::string> reasons_;
   std::map<int64_t, AttemptOutcome> outcomes_;
   std::map<int64_t, int> reports_;
 };
@@ -237,6 +247,20 @@ TEST_P(LocalExecutorTest, KillEndsWhatWaitsForAdmissionAndWhatWasNeverLaunched) 
   EXPECT_FALSE(recorder_->HasStarted(2));
   executor_->Kill(1, "token-1", true);
   recorder_->WaitFinished(1);
+}
+
+TEST_P(LocalExecutorTest, WhatWaitsForMemorySaysSo) {
+  AttemptSpec large = Endless(1);
+  large.mutable_resources()->set_cpu_request_milli(100);
+  large.mutable_resources()->set_memory_request_bytes(700LL << 20);
+  executor_->Launch(large);
+  recorder_->WaitStarted(1);
+  AttemptSpec second = Spec(2, "true");
+  *second.mutable_resources() = large.resources();
+  executor_->Launch(second);
+  EXPECT_EQ(recorder_->WaitReason(2), "waiting for memory");
+  executor_->Kill(1, "token-1", true);
+  EXPECT_EQ(recorder_->WaitFinished(2).result(), AttemptOutcome::SUCCEEDED);
 }
 
 TEST_P(LocalExecutorTest, ASecondLaunchStartsNothingAndReportsAgain) {

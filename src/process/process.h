@@ -30,9 +30,8 @@ struct Exit {
 
 /// Runs to the end with standard input from /dev/null; standard output and error together go to
 /// `on_output` as they come. Kills the process group at `timeout` (zero or less: no limit), and
-/// what is left of the group at the program's end; when the calling thread dies, so does the
-/// program. Errors: kNotFound when the program does not
-/// exist, kDeadlineExceeded, by errno.
+/// what is left of the group at the program's end; when this process is killed, so are the program
+/// and its group. Errors: kNotFound when the program does not exist, kDeadlineExceeded, by errno.
 base::Result<Exit> RunBlocking(const Command& command,
                                const std::function<void(std::string_view)>& on_output,
                                std::chrono::milliseconds timeout);

@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "base/file.h"
+#include "process/internal/guard.h"
 #include "process/process.h"
 
 namespace caudal::process {
@@ -105,7 +106,7 @@ Status ToStatus(const ChildFault& fault, const Command& command) {
 class Child {
  public:
   explicit Child(pid_t pid)
-      : pid_(pid), pidfd_(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))) {}
+      : pid_(pid), pidfd_(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))), guard_(pid) {}
   Child(Child&& other) = delete;
   ~Child() { End(); }
 
@@ -117,6 +118,7 @@ class Child {
     // An exited child keeps its pid, and so the group's name, until it is waited for below.
     kill(-pid_, SIGKILL);
     kill(pid_, SIGKILL);
+    guard_.reset();
     while (waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
     }
     pid_ = -1;
@@ -126,6 +128,7 @@ class Child {
  private:
   pid_t pid_;
   UniqueFd pidfd_;
+  std::optional<internal::Guard> guard_;
   int status_ = 0;
 };
 

@@ -1,12 +1,14 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <thread>
 
 #include "base/file.h"
+#include "base/testing/fake_clock.h"
 #include "process/process.h"
 #include "pyenv/internal/build.h"
 #include "pyenv/internal/interpreter.h"
@@ -176,6 +178,115 @@ TEST_F(EnvironmentsTest, FailureShowsPipAndLeavesNothing) {
   const auto left = base::ListDir(dir_ + "/envs");
   ASSERT_TRUE(left.ok());
   EXPECT_EQ(*left, (std::vector<std::string>{"installs.log", "locks"}));
+}
+
+TEST_F(EnvironmentsTest, TwoProcessesShareOneBuild) {
+  std::vector<pid_t> children(2);
+  for (pid_t& child : children) {
+    child = fork();
+    if (child != 0) continue;
+    Environments environments(MakeOptions());
+    const auto built = environments.Get(Tiny(), {});
+    _exit(built.ok() && built->id.ends_with(".1") ? 0 : 1);
+  }
+  for (const pid_t child : children) {
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+  }
+
+  EXPECT_EQ(Installs(), 3);
+  EXPECT_EQ(Environments(MakeOptions()).List().size(), 1u);
+}
+
+TEST_F(EnvironmentsTest, RefreshAndPrune) {
+  base::FakeClock clock;
+  Options options = MakeOptions();
+  options.clock = &clock;
+  Environments environments(options);
+  auto first = environments.Get(Tiny(), {});
+  ASSERT_TRUE(first.ok()) << first.status().ToString();
+  clock.Advance(std::chrono::hours(48));
+
+  const auto second = environments.Refresh(first->id.substr(0, 8), {});
+
+  ASSERT_TRUE(second.ok()) << second.status().ToString();
+  EXPECT_EQ(second->build, 2);
+  EXPECT_EQ(environments.Find(Tiny())->id, second->id());
+  EXPECT_EQ(environments.Inspect(second->key)->build, 2);
+  EXPECT_EQ(environments.Inspect(first->id)->build, 1);
+  EXPECT_TRUE(environments.Prune(std::chrono::hours(24), true)->removed.empty()) << "in use";
+  first->use.reset();
+  const auto pruned = environments.Prune(std::chrono::hours(24), false);
+  ASSERT_TRUE(pruned.ok());
+  ASSERT_EQ(pruned->removed.size(), 1u);
+  EXPECT_EQ(pruned->removed[0].id(), first->id);
+  EXPECT_GT(pruned->freed_bytes, 0);
+  EXPECT_LT(pruned->freed_bytes, second->size_bytes / 2) << "most files are shared";
+  EXPECT_FALSE(base::PathExists(first->path));
+  EXPECT_TRUE(base::PathExists(second->path));
+
+  // Pruning the newest does not bring an older one back, and no number is used twice.
+  ASSERT_EQ(environments.Prune({}, false)->removed.size(), 1u);
+  Environments later(options);
+  EXPECT_FALSE(later.Find(Tiny()));
+  const auto kept = later.Inspect(second->id());
+  ASSERT_TRUE(kept.ok());
+  EXPECT_TRUE(kept->is_removed);
+  EXPECT_EQ(kept->lock, second->lock);
+  EXPECT_EQ(later.Get(Tiny(), {})->id, second->key + ".3");
+  EXPECT_FALSE(later.Hold(second->id()).ok());
+}
+
+TEST_F(EnvironmentsTest, RemembersTheHourOfUseOnly) {
+  base::FakeClock clock;
+  Options options = MakeOptions();
+  options.clock = &clock;
+  Environments environments(options);
+  const std::string id = environments.Get(Tiny(), {})->id;
+  const int64_t built = environments.Inspect(id)->last_used_at;
+
+  clock.Advance(std::chrono::minutes(59));
+  environments.Find(Tiny());
+  EXPECT_EQ(environments.Inspect(id)->last_used_at, built);
+  clock.Advance(std::chrono::minutes(1));
+  environments.Find(Tiny());
+  EXPECT_EQ(environments.Inspect(id)->last_used_at, base::ToMicros(clock.Now()));
+  EXPECT_EQ(Environments(options).Inspect(id)->last_used_at, base::ToMicros(clock.Now()));
+}
+
+TEST_F(EnvironmentsTest, WhatACrashLeftIsRemoved) {
+  const std::string other(64, 'a');
+  for (const std::string& left : {"removed/" + other + ".7/venv", other + ".8/venv", other}) {
+    ASSERT_TRUE(base::MakeDirs(dir_ + "/envs/" + left).ok());
+  }
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ + "/envs/" + other + ".lock", "").ok());
+  ASSERT_TRUE(base::MakeDirs(dir_ + "/envs/shims").ok());
+  Environments environments(MakeOptions());
+  EXPECT_FALSE(environments.Inspect(other + ".8").ok());
+
+  const auto built = environments.Get(Tiny(), {});
+
+  ASSERT_TRUE(built.ok()) << built.status().ToString();
+  EXPECT_EQ(*base::ListDir(dir_ + "/envs"),
+            (std::vector<std::string>{built->id, "installs.log", "locks", "records", "removed",
+                                      "shims"}));
+  EXPECT_TRUE(base::ListDir(dir_ + "/envs/removed")->empty());
+}
+
+TEST_F(EnvironmentsTest, RefusesAKfpPackageThatIsAnOption) {
+  Environments environments(MakeOptions());
+  Request request = Tiny();
+  request.kfp_package = "--index-url=https://elsewhere";
+
+  EXPECT_EQ(environments.Get(request, {}).status().code(), base::Code::kInvalidArgument);
+}
+
+TEST_F(EnvironmentsTest, BuildsNothingOnceStopped) {
+  Environments environments(MakeOptions());
+  environments.Stop();
+
+  EXPECT_EQ(environments.Get(Tiny(), {}).status().code(), base::Code::kUnavailable);
 }
 
 TEST_F(EnvironmentsTest, BelongsToTheStepsUser) {

@@ -223,9 +223,12 @@ Status Construct(const ServeOptions& options, const DataDir& data_dir, Activity*
 Status Announce(const ServeOptions& options, const DataDir& data_dir, const Parts& parts) {
   CAUDAL_TRY(data_dir.Announce(parts.http->address()));
   if (options.ready_file.empty()) return {};
-  const json::object ready{{"pid", getpid()}, {"http", parts.http->address()},
-                           {"grpc", parts.rpc->address()}, {"s3", nullptr},
-                           {"mlmd", nullptr}, {"version", base::kVersion}};
+  const json::object ready{{"pid", getpid()},
+                           {"http", parts.http->address()},
+                           {"grpc", parts.rpc->address()},
+                           {"s3", nullptr},
+                           {"mlmd", nullptr},
+                           {"version", base::kVersion}};
   return base::WriteFileAtomic(options.ready_file, json::serialize(ready), 0644);
 }
 

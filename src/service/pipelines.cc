@@ -102,8 +102,8 @@ Result<v2beta1::Pipeline> Service::UploadPipeline(const Caller& caller, const Up
   const spec::Manifest& manifest = package.manifest;
   const bool named = IsNamed(upload);
   store::Pipeline pipeline;
-  pipeline.name = FirstNonEmpty(
-      {upload.name, upload.display_name, manifest.pipeline_name, upload.file_name});
+  pipeline.name =
+      FirstNonEmpty({upload.name, upload.display_name, manifest.pipeline_name, upload.file_name});
   if (pipeline.name.empty()) return InvalidArgument("pipeline has no name; give one with ?name=");
   CAUDAL_TRY(CheckLength("pipeline name", pipeline.name, kLongestPipelineName));
   CAUDAL_ASSIGN(const Tags tags, ReadTags(upload, manifest.pipeline_tags));
@@ -122,8 +122,8 @@ Result<v2beta1::Pipeline> Service::UploadPipeline(const Caller& caller, const Up
   CAUDAL_TRY(CheckLength("version name", version.name, kLongestPipelineName));
   version.display_name =
       FirstNonEmpty({named ? "" : manifest.version_display_name, pipeline.display_name});
-  version.description = FirstNonEmpty(
-      {upload.description, manifest.version_description, pipeline.description});
+  version.description =
+      FirstNonEmpty({upload.description, manifest.version_description, pipeline.description});
   version.created_at = pipeline.created_at;
   version.code_source_url = FirstNonEmpty({upload.code_source_url, manifest.code_source_url});
   version.tags = TagsToJson(Tags(manifest.version_tags.begin(), manifest.version_tags.end()));

@@ -48,7 +48,9 @@ class SubmitTest : public testing::Test {
     request.mutable_run()->set_display_name("a run");
     const auto package = spec::LoadPackage(engine::PipelineText("a"));
     EXPECT_TRUE(package.ok());
-    *request.mutable_run()->mutable_pipeline_spec() = package->as_struct;
+    google::protobuf::Struct& spec = *request.mutable_run()->mutable_pipeline_spec();
+    spec = package->as_struct;
+    (*spec.mutable_fields())["sdkVersion"].set_string_value("kfp-2.14.0");
     return request;
   }
 

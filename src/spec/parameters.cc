@@ -82,6 +82,10 @@ bool Equal(const Value& a, const Value& b) {
   return a.kind_case() == b.kind_case() && wire::ValueToGoJson(a) == wire::ValueToGoJson(b);
 }
 
+bool IsNumber(const Value& value, double number) {
+  return value.kind_case() == Value::kNumberValue && value.number_value() == number;
+}
+
 /// Prepares the parameters of one run.
 class Preparer {
  public:
@@ -193,6 +197,12 @@ base::Result<Value> ConvertParameter(internal::TypeEnum type, const Value& value
   }
   if (wire::ValueDepth(value) > wire::kMaxValueDepth) return base::InvalidArgument(TooDeep());
   if (IsOfType(type, value)) return value;
+  // SDKs before 2.0.0 write True as 1.0.
+  if (type == ParameterType::BOOLEAN && (IsNumber(value, 0) || IsNumber(value, 1))) {
+    Value flag;
+    flag.set_bool_value(IsNumber(value, 1));
+    return flag;
+  }
   if (Wanted(type).empty()) return base::InvalidArgument("has no parameterType, no value fits");
   return base::InvalidArgument("wants " + Wanted(type) + ", got " + Described(value));
 }

@@ -30,8 +30,9 @@ base::Result<Values> PrepareParameters(const Plan& plan, const Values& given,
                                        const MacroSource& macros);
 
 /// `value` as it is given where `type` is declared: anything to STRING becomes text (null the empty
-/// one), numbers are interchangeable, all else must fit. Errors: kInvalidArgument
-/// "wants a number, got \"fast\""; a value too deep to be stored (wire::kMaxValueDepth).
+/// one), numbers are interchangeable, 0 and 1 count as BOOLEAN, all else must fit. Errors:
+/// kInvalidArgument "wants a number, got \"fast\""; a value too deep to be stored
+/// (wire::kMaxValueDepth).
 base::Result<google::protobuf::Value> ConvertParameter(
     ml_pipelines::ParameterType::ParameterTypeEnum type, const google::protobuf::Value& value);
 

@@ -33,9 +33,15 @@ TEST(ConvertParameter, InterchangesNumbersWithoutRounding) {
   EXPECT_EQ(Convert(ParameterType::NUMBER_DOUBLE, "3"), "3");
 }
 
+TEST(ConvertParameter, KnowsBooleansOfTheFirstSdks) {
+  EXPECT_EQ(Convert(ParameterType::BOOLEAN, "1.0"), "true");
+  EXPECT_EQ(Convert(ParameterType::BOOLEAN, "0"), "false");
+}
+
 TEST(ConvertParameter, RefusesOtherKinds) {
   EXPECT_EQ(Convert(ParameterType::NUMBER_INTEGER, "\"1\""), "wants a number, got \"1\"");
-  EXPECT_EQ(Convert(ParameterType::BOOLEAN, "1"), "wants true or false, got 1");
+  EXPECT_EQ(Convert(ParameterType::BOOLEAN, "2"), "wants true or false, got 2");
+  EXPECT_EQ(Convert(ParameterType::BOOLEAN, "\"true\""), "wants true or false, got \"true\"");
   EXPECT_EQ(Convert(ParameterType::LIST, "{}"), "wants a list, got an object");
   EXPECT_EQ(Convert(ParameterType::STRUCT, "[]"), "wants an object, got a list");
   EXPECT_EQ(Convert(ParameterType::STRUCT, "null"), "wants an object, got null");

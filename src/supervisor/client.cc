@@ -128,7 +128,7 @@ Status Client::Impl::WaitUntilClosed(std::unique_lock<std::mutex>& lock, int64_t
   const auto gone = base::Unavailable("the supervisor of steps has just ended; try again");
   if (std::this_thread::get_id() == reader.get_id()) return gone;
   const bool closed = changed.wait_for(lock, kSupervisorMayTake, [this, number] {
-    return state != State::kConnected || stopping;
+    return state != State::kConnected || connections != number || stopping;
   });
   return closed && !stopping ? base::OkStatus() : gone;
 }

@@ -65,23 +65,23 @@ def _read(path):
         return b""
 
 
-def processes_of(data_dir):
-    """pid -> command line of every process that has anything to do with a data directory: names it
-    in its words or environment, stands in it, or sees a part of it mounted."""
+def belongs_to(pid, data_dir):
+    """Whether a process has anything to do with a data directory: names it in its words or
+    environment, stands in it, or sees a part of it mounted."""
     token = data_dir.name.encode()
-    found = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        words = _read(entry / "cmdline")
-        try:
-            folder = os.readlink(entry / "cwd").encode()
-        except OSError:
-            folder = b""
-        if (token in words or token in _read(entry / "environ") or token in folder
-                or token in _read(entry / "mountinfo")):
-            found[int(entry.name)] = words.replace(b"\0", b" ").decode(errors="replace").strip()
-    return found
+    try:
+        folder = os.readlink(f"/proc/{pid}/cwd").encode()
+    except OSError:
+        folder = b""
+    return (token in folder or token in _read(f"/proc/{pid}/cmdline")
+            or token in _read(f"/proc/{pid}/environ") or token in _read(f"/proc/{pid}/mountinfo"))
+
+
+def processes_of(data_dir):
+    """pid -> command line of every process that `belongs_to` a data directory."""
+    pids = [int(entry.name) for entry in pathlib.Path("/proc").iterdir() if entry.name.isdigit()]
+    return {pid: _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+            for pid in pids if pid != os.getpid() and belongs_to(pid, data_dir)}
 
 
 def steps_of(data_dir):

@@ -4,7 +4,7 @@ import os
 import pathlib
 import threading
 
-from harness import processes_of
+from harness import belongs_to
 
 PROGRAMS = {"pip", "pip3", "uv", "virtualenv"}
 MODULES = {"pip", "venv", "ensurepip", "virtualenv", "uv"}
@@ -15,6 +15,22 @@ def is_installer(words):
     if any(os.path.basename(word) in PROGRAMS for word in words[:2]):
         return True
     return any(flag == "-m" and module in MODULES for flag, module in zip(words[:6], words[1:7]))
+
+
+def installers_of(data_dir, known=()):
+    """pid -> command line of those that run now and are not `known`."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) in known:
+            continue
+        try:
+            line = pathlib.Path("/proc", entry, "cmdline").read_bytes()
+        except OSError:
+            continue
+        words = [word.decode(errors="replace") for word in line.split(b"\0")]
+        if is_installer(words) and belongs_to(int(entry), data_dir):
+            found[int(entry)] = " ".join(words)[:300]
+    return found
 
 
 class InstallerWatch:
@@ -40,13 +56,4 @@ class InstallerWatch:
 
     def _watch(self):
         while not self.over.wait(0.01):
-            for entry in os.listdir("/proc"):
-                if not entry.isdigit() or int(entry) in self.seen:
-                    continue
-                try:
-                    line = pathlib.Path("/proc", entry, "cmdline").read_bytes()
-                except OSError:
-                    continue
-                words = [word.decode(errors="replace") for word in line.split(b"\0")]
-                if is_installer(words) and int(entry) in processes_of(self.data_dir):
-                    self.seen[int(entry)] = " ".join(words)[:300]
+            self.seen.update(installers_of(self.data_dir, self.seen))

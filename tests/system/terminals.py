@@ -21,7 +21,7 @@ PATIENCE = 60
 class Terminal:
     """One `caudal` command whose three standard streams are a terminal of its own."""
 
-    def __init__(self, words, rows=24, columns=100, env=None, cwd=None):
+    def __init__(self, words, rows=40, columns=240, env=None, cwd=None):
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.written = b""
@@ -44,6 +44,16 @@ class Terminal:
 
     def press(self, keys):
         os.write(self.master, keys)
+
+    def press_until(self, keys, wanted):
+        """Again after a second: two of the same in a moment count as one."""
+        end = time.monotonic() + PATIENCE
+        while not re.search(wanted, self.text(), re.MULTILINE):
+            assert time.monotonic() < end, f"still no {wanted!r}:\n{self.text()}"
+            self.press(keys)
+            until = time.monotonic() + 1
+            while time.monotonic() < until and not re.search(wanted, self.text(), re.MULTILINE):
+                self.read(0.05)
 
     def text(self):
         """The lines on the screen without what is blank at their end and at the bottom."""
@@ -102,6 +112,7 @@ class Rules:
     def apply(self, text):
         for path, name in self.folders:
             text = text.replace(str(path), name)
+        text = re.sub(r"127\.0\.0\.1:\d+", "HOST", text)
         text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "RUN-ID", text)
         text = re.sub(r"(run|run show|run logs|run watch) [0-9a-f]{8}\b", r"\1 RUN-ID", text)
         text = re.sub(r"objects/[0-9a-f]{2}/\d+/", "objects/KEY/", text)

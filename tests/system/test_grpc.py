@@ -1,7 +1,9 @@
 """The gRPC listener, as a client meets it that knows nothing but the address: everything is built from
 what server reflection says."""
 
+import contextlib
 import json
+import socket
 import time
 
 import grpc
@@ -92,6 +94,8 @@ def test_a_run_from_creation_to_its_end(api, server, unique):
         {"predicates": [{"key": "name", "operation": "EQUALS", "string_value": unique}]})})
     assert [one["run_id"] for one in found["runs"]] == [made["run_id"]]
     assert found["total_size"] == 1
+    provenance = api.json("caudal.v1.CaudalRunService.GetRunProvenance", {"run_id": made["run_id"]})
+    assert provenance["origin"]["client"].startswith("grpc-python/")
 
 
 def test_a_run_is_terminated(api, unique):
@@ -145,8 +149,10 @@ def test_errors_are_those_of_rest(api, server, method, fields, code):
 
 
 def test_what_is_not_served_is_unimplemented(api):
-    assert api.error("RunService.RetryRun", {"run_id": "x"}).code() == \
-        grpc.StatusCode.UNIMPLEMENTED
+    for method in (f"/{API}.RunService/RetryRun", "/api.RunService/GetRunV1"):
+        with pytest.raises(grpc.RpcError) as raised:
+            api.channel.unary_unary(method)(b"", timeout=10)
+        assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_names_in_other_scripts_survive(api, unique):
@@ -164,6 +170,19 @@ def test_health(api):
     with pytest.raises(grpc.RpcError) as raised:
         stub.Check(health_pb2.HealthCheckRequest(service="nosuch"), timeout=10)
     assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_what_is_no_grpc_harms_nobody(api, server):
+    host, port = server.ready["grpc"].rsplit(":", 1)
+    for sent in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00" * 4096,
+                 b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 4096):
+        with socket.create_connection((host, int(port)), timeout=10) as raw:
+            raw.sendall(sent)
+            raw.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionResetError):
+                while raw.recv(4096):
+                    pass
+    assert api.json("ExperimentService.ListExperiments", {"page_size": 1})["experiments"]
 
 
 def test_a_taken_port_fails_the_start(server):

@@ -7,10 +7,20 @@ import random
 import time
 
 import pytest
+import yaml
 
-from harness import FINAL, see, steps_of, wait_until
+from harness import FINAL, ROOT, processes_of, see, steps_of, wait_until
+from installers import installers_of
 from ir import param, pipeline, shell, step
 
+# How the SDK's compiler has packages installed before a step.
+SDK_WRAPPER = """
+if ! [ -x "$(command -v pip)" ]; then
+    python3 -m ensurepip || python3 -m ensurepip --user || apt-get install python3-pip
+fi
+
+PIP_DISABLE_PIP_VERSION_CHECK=1 python3 -m pip install --quiet --no-warn-script-location 'PACKAGE' && "$0" "$@"
+"""
 KILLS = 20
 CHAINS, LENGTH = 2, 20
 # Each line is one write of less than PIPE_BUF to a file opened for appending: never torn.
@@ -160,3 +170,43 @@ def test_supervisor_death_costs_an_attempt_and_no_run(fresh, shared_dir):
     report = server.wait(run, timeout=30)
     assert report["state"] == "SUCCEEDED"
     assert server.task(report, "wait")["attempts"] == 2
+
+
+@pytest.mark.parametrize("isolation", ["process", "sandbox"])
+def test_kill9_during_an_environment_build(fresh, isolation):
+    """The build dies with its server and is begun again; what it had made so far is used by nobody."""
+    spec = yaml.safe_load((ROOT / "examples" / "quickstart" / "fit_line.yaml").read_text())
+    server = fresh(isolation=isolation).start()
+    run = server.create_run(spec, {"rows": 20})
+    random_delay = random.Random(20241124)
+    for _ in range(4):
+        wait_until(lambda: installers_of(server.data_dir), 60, "build of an environment", every=0.005)
+        time.sleep(random_delay.uniform(0, 0.8))  # the seeded moment; nothing is awaited
+        server.kill9()
+        wait_until(lambda: not installers_of(server.data_dir), 5, "end of the orphaned build")
+        server.start()
+    report = server.wait(run, timeout=120)
+    assert report["state"] == "SUCCEEDED", server.log_of(report, "make-points")
+    assert all(task["attempts"] == 1 for task in report["tasks"] if task["kind"] == "container")
+    drafts = [p for p in server.data_dir.glob("envs/*") if "draft" in p.name or "tmp" in p.name]
+    assert not drafts, f"half an environment is left: {drafts}"
+
+
+@pytest.mark.parametrize("isolation", ["process", "sandbox"])
+def test_kill9_ends_all_that_a_build_has_started(fresh, isolation, shared_dir):
+    """Also what pip itself has started: a compiler may go on for long."""
+    package = shared_dir / f"slow-{isolation}"
+    package.mkdir()
+    (package / "setup.py").write_text("import subprocess\nsubprocess.run(['sleep', '4711'])\n")
+    wrapped = SDK_WRAPPER.replace("PACKAGE", str(package))
+    spec = pipeline("slow-build", {"build": step(
+        ["sh", "-c", wrapped, "sh", "-c", "true"], image="python:3.11")})
+    server = fresh(isolation=isolation, flags=see(shared_dir)).start()
+    server.create_run(spec)
+
+    def sleeping():
+        return [pid for pid, words in processes_of(server.data_dir).items() if "sleep 4711" in words]
+
+    wait_until(sleeping, 60, "process of the build")
+    server.kill9()
+    wait_until(lambda: not sleeping(), 5, "end of what the build has started")

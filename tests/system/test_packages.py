@@ -1,6 +1,7 @@
 """Packages in every form users have them: files of the SDK, archives, Kubernetes documents."""
 
 import json
+import pathlib
 import subprocess
 import sys
 import tarfile
@@ -65,7 +66,7 @@ def test_the_sdk_uploads(server, client_of, packages, unique, ending):
 @pytest.mark.parametrize("ending", ["yaml", "zip", "tar.gz"])
 def test_the_sdks_command_line_uploads(server, packages, unique, ending, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "kfp", "--endpoint", server.url, "--output", "json", "pipeline",
+        [pathlib.Path(sys.executable).with_name("kfp"), "--endpoint", server.url, "--output", "json", "pipeline",
          "create", "--pipeline-name", unique, packages[ending]],
         capture_output=True, text=True, timeout=60, env={"HOME": str(tmp_path), "PATH": "/usr/bin"})
     assert done.returncode == 0, done.stderr

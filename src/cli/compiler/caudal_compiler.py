@@ -27,6 +27,7 @@ import sys
 import sysconfig
 import tempfile
 import textwrap
+import threading
 import time
 import traceback
 import types
@@ -338,9 +339,10 @@ def take_surroundings(request, variables, output):
     os.dup2(null, 0)
     os.dup2(output if output is not None else null, 1)
     os.dup2(1, 2)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, 'reconfigure'):
-            stream.reconfigure(errors='backslashreplace', line_buffering=True)
+    # Made anew: those of the start may have had a file that can seek, and fail on a terminal.
+    for name, descriptor in (('stdout', 1), ('stderr', 2)):
+        setattr(sys, name, open(descriptor, 'w', buffering=1, encoding='utf-8',
+                                errors='backslashreplace', closefd=False))
 
 
 def send(connection, answer):
@@ -349,13 +351,16 @@ def send(connection, answer):
 
 
 def die_with(connection):
-    """The kernel ends our process group when the caller hangs up: nobody waits for the answer."""
-    import fcntl
+    """Ends our process group when the caller hangs up: nobody waits for the answer."""
     os.setpgid(0, 0)
-    fcntl.fcntl(connection, fcntl.F_SETOWN, -os.getpid())
-    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
-    fcntl.fcntl(connection, fcntl.F_SETFL, flags | os.O_ASYNC)
-    return lambda: fcntl.fcntl(connection, fcntl.F_SETFL, flags)
+
+    def watch():
+        hung_up = select.poll()
+        hung_up.register(connection, 0)  # tells the end only, not data
+        hung_up.poll()
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def handle(connection, sdk, server=0):
@@ -366,10 +371,10 @@ def handle(connection, sdk, server=0):
         if server:
             os.kill(server, signal.SIGTERM)
         return
-    live_on = die_with(connection) if server else lambda: None
+    if server:
+        die_with(connection)
     take_surroundings(request, variables, output)
     answer = {'error': sdk.args[0]} if isinstance(sdk, Fault) else compile_file(request, sdk)
-    live_on()
     send(connection, answer)
 
 

@@ -50,8 +50,9 @@ base::Status ErrorOf(const http::ClientResponse& response) {
 }  // namespace
 
 base::Status Api::Call(std::string_view method, const std::string& target, const std::string& body,
-                       google::protobuf::Message* reply) {
-  CAUDAL_ASSIGN(const http::ClientResponse response, client_.Send(method, target, body));
+                       google::protobuf::Message* reply, int timeout_seconds) {
+  CAUDAL_ASSIGN(const http::ClientResponse response,
+                client_.Send(method, target, body, timeout_seconds));
   if (response.status < 200 || response.status > 299) return ErrorOf(response);
   if (reply == nullptr) return base::OkStatus();
   // A newer server may say more than we know.

@@ -11,6 +11,7 @@
 #include "backend/api/v2beta1/pipeline.pb.h"
 #include "backend/api/v2beta1/run.pb.h"
 #include "base/status.h"
+#include "caudal/v1/environment_service.pb.h"
 #include "caudal/v1/run_service.pb.h"
 #include "http/client.h"
 
@@ -90,6 +91,13 @@ class Api {
   base::Status UnarchiveExperiment(const std::string& experiment_id);
   base::Status DeleteExperiment(const std::string& experiment_id);
 
+  base::Result<v1::ListEnvironmentsResponse> ListEnvironments();
+  base::Result<v1::PythonEnvironment> GetEnvironment(const std::string& id);
+  base::Result<v1::PruneEnvironmentsResponse> PruneEnvironments(
+      const v1::PruneEnvironmentsRequest& request);
+  /// Waits until it is built.
+  base::Result<v1::PythonEnvironment> RefreshEnvironment(const std::string& id);
+
  private:
   // One page after the other; `take` gets each and says how many objects it held.
   template <typename Page, typename Take>
@@ -97,7 +105,7 @@ class Api {
   base::Status Upload(const std::string& path, const std::string& file_name,
                       const std::string& package, google::protobuf::Message* reply);
   base::Status Call(std::string_view method, const std::string& target, const std::string& body,
-                    google::protobuf::Message* reply);
+                    google::protobuf::Message* reply, int timeout_seconds = 60);
 
   std::string url_;
   http::Client client_;

@@ -148,8 +148,8 @@ base::Result<Arguments> ParseArguments(const Verb& verb, const std::vector<std::
       faults.push_back(
           {"", "'" + arguments.positionals_[count.most] + "' is one word too many" + see});
     } else if (given < count.least) {
-      faults.push_back({"", "too few words, want 'caudal " + std::string(verb.name) + " " +
-                                std::string(verb.positional) + "'" + see});
+      faults.push_back({"", "too few words, want caudal " + std::string(verb.name) + " " +
+                                std::string(verb.positional) + see});
     }
   }
   CAUDAL_TRY(base::FaultsToStatus(faults));
@@ -191,8 +191,8 @@ std::string HelpText(const Verb& verb) {
 }
 
 base::Result<int64_t> ParseDurationMillis(std::string_view text) {
-  static constexpr std::array<Unit, 5> kUnits = {
-      {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
+  static constexpr std::array<Unit, 6> kUnits = {
+      {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
   const auto millis = ParseWithUnit(text, kUnits);
   if (!millis) {
     return base::InvalidArgument("wants a duration such as 30s, 15m or 2h, got \"" +

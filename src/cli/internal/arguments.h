@@ -66,7 +66,7 @@ base::Result<Arguments> ParseArguments(const Verb& verb, const std::vector<std::
 /// The help of one verb.
 std::string HelpText(const Verb& verb);
 
-/// "90", "90s", "15m", "2h", "250ms" in milliseconds. Errors: kInvalidArgument.
+/// "90", "90s", "15m", "2h", "30d", "250ms" in milliseconds. Errors: kInvalidArgument.
 base::Result<int64_t> ParseDurationMillis(std::string_view text);
 /// "1073741824", "1GiB", "512MiB", "2GB" in bytes. Errors: kInvalidArgument.
 base::Result<int64_t> ParseBytes(std::string_view text);

@@ -56,7 +56,7 @@ TEST(Arguments, EveryFaultIsNamed) {
   EXPECT_EQ(FaultOf({"x"}, kPlainVerb), "'x' is one word too many: see 'caudal version --help'");
   EXPECT_EQ(FaultOf({"a.yaml", "b.yaml"}),
             "'b.yaml' is one word too many: see 'caudal run --help'");
-  EXPECT_EQ(FaultOf({"--json"}), "too few words, want 'caudal run FILE': see 'caudal run --help'");
+  EXPECT_EQ(FaultOf({"--json"}), "too few words, want caudal run FILE: see 'caudal run --help'");
   EXPECT_EQ(FaultOf({"--jsn", "--zzz"}),
             "unknown flag '--jsn', did you mean '--json'?\n"
             "unknown flag '--zzz': see 'caudal run --help'");
@@ -93,6 +93,7 @@ TEST(Arguments, Durations) {
   EXPECT_EQ(*ParseDurationMillis("15m"), 900'000);
   EXPECT_EQ(*ParseDurationMillis("90"), 90'000);
   EXPECT_EQ(*ParseDurationMillis("250ms"), 250);
+  EXPECT_EQ(*ParseDurationMillis("30d"), 30 * 86'400'000LL);
   EXPECT_EQ(*ParseDurationMillis("1.5s"), 1500);
   for (const char* text : {"", "m", "-1s", "5 m", "5x", "1e300h", "inf"}) {
     EXPECT_FALSE(ParseDurationMillis(text).ok()) << text;

@@ -161,7 +161,7 @@ Completion Complete(const std::vector<std::string>& words) {
 std::string_view CompletionScript(std::string_view shell) {
   // COMP_WORDS is split at '=', ':' and '@' too: glue what stands together on the line, and leave
   // out of the replies what bash does not replace.
-  static constexpr std::string_view kBash = R"(_caudal() {
+  static constexpr std::string_view kBash = R"sh(_caudal() {
   local rest=${COMP_LINE:0:COMP_POINT} words=() i token blanks line kind=
   for ((i = 0; i <= COMP_CWORD; i++)); do
     token=${COMP_WORDS[i]}
@@ -190,8 +190,8 @@ std::string_view CompletionScript(std::string_view shell) {
   esac
 }
 complete -F _caudal caudal
-)";
-  static constexpr std::string_view kZsh = R"(#compdef caudal
+)sh";
+  static constexpr std::string_view kZsh = R"sh(#compdef caudal
 _caudal() {
   local line kind= word
   local -a offers
@@ -208,14 +208,14 @@ _caudal() {
   esac
 }
 if [[ $funcstack[1] == _caudal ]]; then _caudal "$@"; else compdef _caudal caudal; fi
-)";
-  static constexpr std::string_view kFish = R"(function __caudal_complete
+)sh";
+  static constexpr std::string_view kFish = R"sh(function __caudal_complete
   set -l words (commandline -opc) (commandline -ct)
   $words[1] complete -- $words[2..-1] 2>/dev/null
 end
 complete -c caudal -f -a '(__caudal_complete | string match -v -r "^:")'
 complete -c caudal -F -n '__caudal_complete | string match -q -r "^:(file|dir)"'
-)";
+)sh";
   if (shell == "bash") return kBash;
   if (shell == "zsh") return kZsh;
   if (shell == "fish") return kFish;

@@ -95,12 +95,15 @@ bool Listens(const std::string& path) {
 }  // namespace
 
 Check CheckPythons() {
+  // A program of that name may be a script that starts one of the others.
+  constexpr char kAsk[] =
+      "import os, sys, venv; print('%d.%d.%d' % sys.version_info[:3], "
+      "'(%s)' % os.path.realpath(sys.executable))";
+  std::set<std::string> found;
+  for (const std::string& python : FindPythons()) found.insert(OutputOf({python, "-c", kAsk}));
   std::string versions;
-  for (const std::string& python : FindPythons()) {
-    const std::string version =
-        OutputOf({python, "-c", "import sys, venv; print('%d.%d.%d' % sys.version_info[:3])"});
-    if (version.empty()) continue;
-    versions += (versions.empty() ? "" : ", ") + version + " (" + python + ")";
+  for (const std::string& version : found) {
+    if (!version.empty()) versions += (versions.empty() ? "" : ", ") + version;
   }
   if (!versions.empty()) return {"python", State::kOk, versions, ""};
   return {"python", State::kFails, "no Python 3 with the module venv in PATH",

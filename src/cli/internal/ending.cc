@@ -199,6 +199,8 @@ std::string FailedTask(const ReportTask& task, const FailureDetail* detail, cons
     if (detail != nullptr && !detail->source_line.empty()) {
       text += Dress("        " + detail->source_line, kDim, style) + "\n";
     }
+  } else if (task.error().find('\n') != std::string::npos) {
+    text += Indent(task.error().substr(task.error().find('\n') + 1), "    ");
   } else if (detail != nullptr) {
     text += Indent(detail->log_end, "    ");
   }

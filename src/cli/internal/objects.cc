@@ -151,6 +151,11 @@ std::string RunStateWord(const v2beta1::Run& run) {
   return word;
 }
 
+bool HasEnded(const v2beta1::Run& run) {
+  return run.state() == v2beta1::SUCCEEDED || run.state() == v2beta1::FAILED ||
+         run.state() == v2beta1::SKIPPED || run.state() == v2beta1::CANCELED;
+}
+
 std::string_view StateDress(std::string_view word) {
   if (word == "succeeded") return kGreen;
   if (word == "failed") return kRed;

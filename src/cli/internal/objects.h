@@ -49,7 +49,9 @@ base::Result<size_t> PickCandidate(std::string_view thing, const std::string& gi
 
 /// "succeeded", "running", "canceled", …: v2beta1 calls a canceled run failed, its history tells.
 std::string RunStateWord(const v2beta1::Run& run);
-/// Its dress, as in text.h; may be empty.
+/// Whether the run has ended. Its finished_at is no sign: some servers send 1970 until then.
+bool HasEnded(const v2beta1::Run& run);
+/// The dress of a state's word, as in text.h; may be empty.
 std::string_view StateDress(std::string_view word);
 
 /// 0 where the time is not set.

@@ -2,6 +2,7 @@
 #include <boost/json.hpp>
 #include <cstdio>
 
+#include "base/clock.h"
 #include "cli/internal/common_flags.h"
 #include "cli/internal/confirm.h"
 #include "cli/internal/report.h"
@@ -120,13 +121,21 @@ std::string UploadName(const std::string& file) {
   return name.substr(0, name.find('.')) + ".yaml";
 }
 
+// The file's name; that of a version also has the time, as no two may be called the same.
+std::string DefaultName(const std::string& upload_name, bool is_version) {
+  const std::string stem = upload_name.substr(0, upload_name.rfind('.'));
+  if (!is_version) return stem;
+  const std::string now = base::FormatRfc3339(base::SystemClock().Now());
+  return stem + "-" + now;
+}
+
 int PipelineUploadVerb(const Arguments& arguments) {
   const auto package = ReadPackage(arguments, arguments.positionals()[0]);
   if (!package.ok()) return FailWith(package.status());
   auto session = OpenSession(arguments);
   if (!session.ok()) return FailWith(session.status());
   const std::string file = UploadName(package->file);
-  const std::string name = arguments.Get("--name");
+  const std::string name = arguments.Get("--name", DefaultName(file, arguments.Has("--pipeline")));
   if (!arguments.Has("--pipeline")) {
     const auto made = session->api->UploadPipeline(file, package->package, name);
     if (!made.ok()) return FailWith(made.status());

@@ -174,6 +174,7 @@ std::string FailureReason(const ReportTask& task) {
   const std::string told = ": " + task.exception();
   if (!task.exception().empty() && reason.ends_with(told))
     reason.resize(reason.size() - told.size());
+  reason = FirstLine(reason);
   if (task.attempts() == 0) return reason;
   const std::string attempt = std::to_string(task.attempts());
   return reason + (reason.empty() ? "" : ", ") + "attempt " + attempt + " of " + attempt;

@@ -42,7 +42,8 @@ std::string ShortName(const v1::RunReport& report);
 /// An id as people type it: the first 8 characters of a UUID; any other id as it is.
 std::string ShortId(const std::string& run_id);
 
-/// "exit 1, attempt 2 of 2": why a task failed, without what its traceback tells anyway.
+/// "exit 1, attempt 2 of 2": why a task failed, in one line, without what its traceback tells
+/// anyway.
 std::string FailureReason(const ReportTask& task);
 
 /// A value in one line of at most `columns`.

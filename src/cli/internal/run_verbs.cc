@@ -88,10 +88,12 @@ base::Result<std::vector<v2beta1::Run>> FetchRuns(const Arguments& arguments, Se
   return runs;
 }
 
+// The API's times are whole seconds.
 std::string DurationOf(const v2beta1::Run& run, int64_t now) {
   const int64_t begin = MicrosOf(run.created_at());
-  const int64_t end = run.has_finished_at() ? MicrosOf(run.finished_at()) : now;
-  return begin == 0 || end < begin ? "" : DurationText(end - begin);
+  const int64_t end = HasEnded(run) ? MicrosOf(run.finished_at()) : now;
+  if (begin == 0 || end < begin) return "";
+  return end - begin < 1'000'000 ? "< 1 s" : RoughDurationText(end - begin);
 }
 
 boost::json::value RunData(const v2beta1::Run& run) {
@@ -182,8 +184,8 @@ int RunCancelVerb(const Arguments& arguments) {
   const auto runs = FindRuns(arguments, &*session);
   if (!runs.ok()) return FailWith(runs.status());
   const v2beta1::Run& run = runs->front();
-  if (run.has_finished_at()) {
-    return Fail(kExitWrongInput, NameOf(run) + " has ended already, it " + RunStateWord(run) +
+  if (HasEnded(run)) {
+    return Fail(kExitWrongInput, NameOf(run) + " has ended already, as " + RunStateWord(run) +
                                      ": see 'caudal run show " + run.run_id() +
                                      session->target_words + "'");
   }

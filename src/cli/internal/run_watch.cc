@@ -19,8 +19,11 @@ int RunWatchVerb(const Arguments& arguments) {
   again.server = arguments.Get("--server");
   again.data_dir = arguments.Get("--data-dir");
   options.find_again = [target = session->target, again]() -> base::Result<std::string> {
-    CAUDAL_ASSIGN(const Target found, FindTargetAgain(target, again));
-    return found.url;
+    const auto found = FindTargetAgain(target, again);
+    if (found.ok()) return found->url;
+    // An address is asked again; a data directory says for certain.
+    if (target.data_dir.empty()) return target.url;
+    return found.status();
   };
   return WatchRun(*session->api, run->run_id(), options);
 }

@@ -180,12 +180,11 @@ constexpr std::array kEntries = {
            "caudal server status\n"
            "caudal server status --data-dir ./data --json"},
           ServerStatusVerb},
-    Entry{{"server stop", "",
-           "Stops the server of a data directory; its runs go on at the next start.", kDataDirOnly,
+    Entry{{"server stop", "", "Stops the server of a data directory; runs go on at the next start.",
+           kDataDirOnly,
            "caudal server stop\n"
            "caudal server stop --data-dir ./data"},
           ServerStopVerb},
-    Entry{{"version", "", "Prints the version.", {}, "caudal version"}, VersionVerb},
     Entry{{"supervise", "", "Parents the steps of one data directory.", kDataDirOnly, "", true},
           SuperviseVerb},
 };

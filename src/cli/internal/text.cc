@@ -165,4 +165,18 @@ std::string RoughDurationText(int64_t micros) {
   return tens % 6 == 0 ? hours : hours + " " + std::to_string(tens % 6 * 10) + " min";
 }
 
+std::string SizeText(int64_t bytes) {
+  if (bytes < 1000) return std::to_string(bytes) + " B";
+  constexpr const char* kUnits[] = {"kB", "MB", "GB", "TB"};
+  double amount = static_cast<double>(bytes) / 1000;
+  size_t unit = 0;
+  while (amount >= 999.95 && unit + 1 < std::size(kUnits)) {
+    amount /= 1000;
+    ++unit;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, amount < 99.95 ? "%.1f %s" : "%.0f %s", amount, kUnits[unit]);
+  return text;
+}
+
 }  // namespace caudal::cli

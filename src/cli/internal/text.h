@@ -48,5 +48,7 @@ std::string LastShownLines(std::string_view log, int count);
 std::string DurationText(int64_t micros);
 /// For what is only guessed: "6 s", "2 min", "1 h 10 min".
 std::string RoughDurationText(int64_t micros);
+/// "812 B", "1.2 MB", "3.4 GB": thousands, as file managers show them.
+std::string SizeText(int64_t bytes);
 
 }  // namespace caudal::cli

@@ -53,12 +53,16 @@ constexpr std::array kRunEntry = {
           RunVerb},
 };
 
+constexpr std::array kVersionEntry = {
+    Entry{{"version", "", "Prints the version.", {}, "caudal version"}, VersionVerb},
+};
+
 std::vector<Entry> CollectEntries() {
   std::vector<Entry> all;
   for (const std::span<const Entry> entries :
        {std::span<const Entry>(kRunEntry), RunEntries(), CompileEntries(), PipelineEntries(),
-        ExperimentEntries(), ServerEntries(), ContextEntries(), DoctorEntries(),
-        CompletionEntries()}) {
+        ExperimentEntries(), VenvEntries(), ServerEntries(), ContextEntries(), DoctorEntries(),
+        CompletionEntries(), std::span<const Entry>(kVersionEntry)}) {
     all.insert(all.end(), entries.begin(), entries.end());
   }
   return all;
@@ -90,7 +94,7 @@ std::string VerbLine(const Verb& verb, size_t width) {
          std::string(verb.summary) + "\n";
 }
 
-constexpr size_t kNameWidth = 30;
+constexpr size_t kNameWidth = 31;
 
 }  // namespace
 

@@ -148,7 +148,9 @@ class RunWatch::Impl {
 
   [[noreturn]] void LeaveWith(const std::string& text) {
     screen_->Close();
-    std::fprintf(stderr, "caudal: %s\n", text.c_str());
+    // The terminal has written ^C where the cursor stood.
+    const char* line_start = IsTerminal(STDERR_FILENO) ? "\r\033[K" : "";
+    std::fprintf(stderr, "%scaudal: %s\n", line_start, text.c_str());
     _exit(kExitInterrupted);
   }
 
@@ -204,9 +206,11 @@ class RunWatch::Impl {
         text += HeadLine(report, style) + "\n";
       text += FailureText(report, Details(report), style);
     }
-    text += NextText(CommandsAfter(report, options_.again, options_.target_words), style);
     std::fputs(text.c_str(), to);
     std::fflush(to);
+    const auto commands = CommandsAfter(report, options_.again, options_.target_words);
+    const std::string next = NextText(commands, StyleFor(STDERR_FILENO));
+    std::fprintf(stderr, "%s%s", next.empty() ? "" : "\n", next.c_str());
   }
 
   std::vector<FailureDetail> Details(const RunReport& report) {

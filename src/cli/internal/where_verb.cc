@@ -54,7 +54,7 @@ Commands PrintLastRun(Api* api) {
   PrintRow("last run", Printable(run.display_name()) + " · " +
                            Dress(state, StateDress(state), style) + " · " + ShortId(run.run_id()) +
                            " · " + AgeText(MicrosOf(run.created_at()), NowMicros()));
-  if (!run.has_finished_at()) {
+  if (!HasEnded(run)) {
     return {{"caudal run watch", "follow the last run"},
             {"caudal run cancel", "end it"},
             {"caudal run list", "all runs"}};

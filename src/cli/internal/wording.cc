@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 namespace caudal::cli {
+
 std::string Printable(std::string_view text) {
   std::string printable(text);
   for (char& c : printable) {

@@ -94,6 +94,11 @@ void Admission::Release(int64_t key) {
   held_.erase(held);
 }
 
+std::string Admission::WhyWaiting(Share share) const {
+  const bool lacks_memory = share.memory_bytes > free_.memory_bytes;
+  return lacks_memory ? "waiting for memory" : "waiting for a core";
+}
+
 bool Admission::Fits(Share share) const {
   return share.cpu_milli <= free_.cpu_milli && share.memory_bytes <= free_.memory_bytes;
 }

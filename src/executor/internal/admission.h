@@ -41,6 +41,8 @@ class Admission {
   void Occupy(int64_t key, Share share);
   /// Takes every waiting attempt that may start now, in order.
   std::vector<int64_t> Admit();
+  /// "waiting for memory" or "waiting for a core": what such a share waits for now.
+  std::string WhyWaiting(Share share) const;
   /// Gives back what `key` holds, or takes it out of the queue. No effect for an unknown key.
   void Release(int64_t key);
 

@@ -68,6 +68,13 @@ TEST(Admission, LimitCountsWhereNoRequestIsGiven) {
   EXPECT_EQ(note, "");
 }
 
+TEST(Admission, SaysWhatAShareWaitsFor) {
+  Admission admission({2000, 4 * kGiB});
+  admission.Occupy(1, {1000, 3 * kGiB});
+  EXPECT_EQ(admission.WhyWaiting({1000, 2 * kGiB}), "waiting for memory");
+  EXPECT_EQ(admission.WhyWaiting({2000, kGiB}), "waiting for a core");
+}
+
 TEST(Admission, TooLargeARequestRunsAloneAndSaysSo) {
   Admission admission({2000, 4 * kGiB});
   std::string note;
