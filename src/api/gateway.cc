@@ -48,9 +48,10 @@ struct LogOptions {
   bool follows = false;
   int64_t offset = 0;
   int64_t tail_bytes = -1;  // not given
+  int64_t attempt = 0;      // from 1; 0: the newest
 };
 
-bool ReadByteCount(const std::string& value, int64_t* count) {
+bool ReadCount(const std::string& value, int64_t* count) {
   const char* end = value.data() + value.size();
   const auto parsed = std::from_chars(value.data(), end, *count);
   return parsed.ec == std::errc() && parsed.ptr == end && *count >= 0;
@@ -65,8 +66,12 @@ base::Result<LogOptions> ReadLogOptions(const std::string& query) {
       return base::InvalidArgument("query parameter 'follow' wants true or false, got '" + value +
                                    "'");
     }
+    if (key == "attempt" && (!ReadCount(value, &options.attempt) || options.attempt == 0)) {
+      return base::InvalidArgument("query parameter 'attempt' wants a number from 1, got '" +
+                                   value + "'");
+    }
     if (key != "offset" && key != "tail_bytes") continue;
-    if (!ReadByteCount(value, key == "offset" ? &options.offset : &options.tail_bytes)) {
+    if (!ReadCount(value, key == "offset" ? &options.offset : &options.tail_bytes)) {
       return base::InvalidArgument("query parameter '" + key + "' wants a number of bytes, got '" +
                                    value + "'");
     }
@@ -182,7 +187,8 @@ http::Response Gateway::Impl::Log(const service::Caller& caller, const http::Req
                                   const std::string& run_id, const std::string& node_id) {
   const base::Result<LogOptions> options = ReadLogOptions(request.query);
   if (!options.ok()) return BadRequest(options.status());
-  base::Result<service::LogSource> source = backend.open_log(caller, run_id, node_id);
+  base::Result<service::LogSource> source =
+      backend.open_log(caller, run_id, node_id, options->attempt);
   if (!source.ok()) return internal::RpcError(source.status());
   int64_t offset = options->offset;
   struct stat info {};

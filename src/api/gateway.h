@@ -26,7 +26,7 @@ struct Backend {
                                                        const service::Upload&)>
       upload_pipeline_version;
   std::function<base::Result<service::LogSource>(const service::Caller&, const std::string& run_id,
-                                                 const std::string& node_id)>
+                                                 const std::string& node_id, int64_t attempt)>
       open_log;
   /// Users' code by the SHA-256 of its archive: whether it is there, and adding it.
   std::function<base::Status(const service::Caller&, const std::string& sha256)> has_code;

@@ -23,7 +23,7 @@ int Print(const std::string& text) {
 // The help of a verb; a noun that is a verb too shows its other verbs after it.
 std::string VerbHelp(const Verb& verb) {
   std::string text = HelpText(verb);
-  if (IsNoun(verb.name)) text += "\nMore about it: " + NounText(verb.name);
+  if (IsNoun(verb.name)) text += "\nOther commands\n" + VerbLines(verb.name);
   return text;
 }
 

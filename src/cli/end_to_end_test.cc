@@ -230,12 +230,23 @@ TEST_F(EndToEnd, DetachReturnsTheRunId) {
 TEST_F(EndToEnd, AServerStartedOtherwiseIsNamed) {
   const std::string file = Write("echo 1 > $0");
   ASSERT_EQ(Run(RunWords(file)).exit_code, 0);
-  const Ended ended = Run(RunWords(file, {"--kfp-package", "kfp==2.0"}));
+  const std::string mount = root_ + ":/here";
+  const Ended ended = Run(RunWords(file, {"--mount", mount}));
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_EQ(ended.err, "caudal: the server that runs (pid " + std::to_string(ServerPid()) +
-                           ") was started without --kfp-package kfp==2.0: stop it first, caudal "
-                           "server stop --data-dir " +
-                           data_dir_ + "\n");
+                           ") was started without --mount " + mount +
+                           ": stop it first, caudal server stop --data-dir " + data_dir_ + "\n");
+}
+
+TEST_F(EndToEnd, AServerThatRunsTakesTheSettingsOfEachRun) {
+  const std::string file = Write("echo ${#TOKEN} > $0");
+  ASSERT_EQ(Run(RunWords(file, {"--env", "TOKEN="})).exit_code, 0);
+  const pid_t server = ServerPid();
+  const Ended ended = Run(RunWords(
+      file, {"--isolation", "process", "--kfp-package", "kfp==2.0", "--env", "TOKEN=abc"}));
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_NE(ended.out.find("3"), std::string::npos) << ended.out;
+  EXPECT_EQ(ServerPid(), server);
 }
 
 TEST_F(EndToEnd, ServerStopSaysWhenThereIsNone) {

@@ -1,9 +1,5 @@
 #include "executor/local_executor.h"
 
-#include <fcntl.h>
-#include <sys/sysinfo.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -19,6 +15,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "executor/internal/admission.h"
+#include "executor/internal/local_parts.h"
+#include "executor/internal/log_appender.h"
 #include "executor/internal/outcome.h"
 #include "executor/internal/step_python.h"
 #include "executor/internal/surroundings.h"
@@ -30,6 +28,7 @@
 namespace caudal::executor {
 
 using internal::Admission;
+using internal::LogAppender;
 using internal::MakeOutcome;
 using internal::PythonChoice;
 using internal::Share;
@@ -56,59 +55,7 @@ constexpr int kPreparingThreads = 16;
 
 int64_t NowMicros() { return base::ToMicros(base::SystemClock().Now()); }
 
-Share MachineShare(const LocalOptions& options) {
-  Share share{options.cores_milli, options.memory_bytes};
-  if (share.cpu_milli <= 0) share.cpu_milli = 1000LL * std::max(1, get_nprocs());
-  if (share.memory_bytes <= 0) {
-    share.memory_bytes = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-  }
-  return share;
-}
-
-// Appends what comes to a file that others write, too, and stops at `limit`.
-class LogAppender {
- public:
-  LogAppender(std::string path, int64_t limit) : path_(std::move(path)), left_(limit) {}
-  void Append(std::string_view text) {
-    if (left_ < static_cast<int64_t>(text.size())) return;
-    left_ -= static_cast<int64_t>(text.size());
-    if (!fd_.valid()) {
-      const base::Status made = base::MakeDirs(path_.substr(0, path_.rfind('/')));
-      if (made.ok())
-        fd_.Reset(open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    }
-    while (fd_.valid() && !text.empty()) {
-      const ssize_t written = write(fd_.get(), text.data(), text.size());
-      if (written <= 0) return;
-      text.remove_prefix(static_cast<size_t>(written));
-    }
-  }
-
- private:
-  std::string path_;
-  int64_t left_;
-  base::UniqueFd fd_;
-};
-
 }  // namespace
-
-pyenv::Options EnvironmentOptions(const LocalOptions& options) {
-  pyenv::Options environments;
-  environments.envs_dir = options.data_dir + "/envs";
-  environments.kfp_package = options.kfp_package;
-  // Also without sandboxes: the same data directory may be served with them tomorrow.
-  environments.owner_uid = options.step_uid;
-  if (options.isolation != "sandbox") return environments;
-  environments.sandbox = options.no_sandbox_reason.empty();
-  environments.hidden = internal::HiddenDirs(options.data_dir);
-  for (const std::string& text : options.mounts) {
-    const auto mount = internal::ParseMount(text);
-    if (!mount.ok()) continue;  // Make refuses it
-    environments.binds.push_back(
-        {.source = mount->source(), .target = mount->target(), .writable = mount->writable()});
-  }
-  return environments;
-}
 
 struct LocalExecutor::Impl {
   enum class Phase { kPreparing, kQueued, kStaging, kStarting, kRunning, kCollecting, kEnded };
@@ -133,7 +80,7 @@ struct LocalExecutor::Impl {
         layout{options.data_dir, options.step_uid},
         files(layout),
         environments(shared),
-        admission(MachineShare(options)),
+        admission(internal::MachineShare(options)),
         preparing("preparing", kPreparingThreads),
         staging("staging", options.staging_threads),
         collecting("collecting", options.collecting_threads) {}
@@ -358,12 +305,13 @@ struct LocalExecutor::Impl {
     auto python = internal::Choose(
         spec, environments, [&] { TellWaiting(key, "building the Python environment"); },
         [&](std::string_view text) { log.Append(text); });
-    std::optional<AttemptOutcome> failed;
     {
       const std::lock_guard<std::mutex> lock(mutex);
       const auto it = attempts.find(key);
       const bool is_wanted = it != attempts.end() && it->second.phase == Phase::kPreparing;
-      if (stopped || !is_wanted) return;
+      // A build that was ended with the server is the next server's to begin again.
+      const bool is_ended = stopped || (!python.ok() && environments.IsStopped());
+      if (is_ended || !is_wanted) return;
       if (python.ok()) {
         it->second.python = std::move(python);
         EnqueueLocked(key, &it->second);
@@ -729,21 +677,7 @@ struct LocalExecutor::Impl {
 
 base::Result<std::unique_ptr<LocalExecutor>> LocalExecutor::Make(
     LocalOptions options, pyenv::Environments& environments) {
-  if (options.isolation != "sandbox" && options.isolation != "process") {
-    return base::InvalidArgument("isolation \"" + options.isolation +
-                                 "\" does not exist: choose sandbox or process");
-  }
-  Surroundings surroundings;
-  for (const std::string& text : options.mounts) {
-    CAUDAL_ASSIGN(v1::Mount mount, internal::ParseMount(text));
-    surroundings.mounts.push_back(std::move(mount));
-  }
-  surroundings.data_dir = options.data_dir;
-  surroundings.shims_dir = internal::MakeShims(options.data_dir);
-  surroundings.hidden = internal::HiddenDirs(options.data_dir);
-  surroundings.passed_on = internal::VariablesToPassOn(environ);
-  surroundings.kill_grace_millis = options.kill_grace_millis;
-  surroundings.log_limit_bytes = options.log_limit_bytes;
+  CAUDAL_ASSIGN(Surroundings surroundings, internal::MakeSurroundings(options));
   auto impl = std::make_unique<Impl>(std::move(options), environments);
   impl->surroundings = std::move(surroundings);
   return std::unique_ptr<LocalExecutor>(new LocalExecutor(std::move(impl)));

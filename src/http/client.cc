@@ -121,8 +121,7 @@ base::Result<ClientResponse> Client::Send(std::string_view method, std::string_v
   const std::string verb(method);
   // Without the second header, libcurl waits for "100 Continue" before each larger body.
   const std::string type_header = "Content-Type: " + std::string(content_type);
-  std::unique_ptr<curl_slist, ListDeleter> headers(
-      curl_slist_append(nullptr, type_header.c_str()));
+  std::unique_ptr<curl_slist, ListDeleter> headers(curl_slist_append(nullptr, type_header.c_str()));
   curl_slist_append(headers.get(), "Expect:");
   Prepare(curl, base_url_, url, headers.get());
 

@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "base/file.h"
-#include "launcher/internal/text.h"
+#include "base/utf8.h"
 #include "wire/json.h"
 
 namespace caudal::launcher::internal {
@@ -139,7 +139,7 @@ Result<Value> ParseOutputValue(std::string_view text, ParameterType::ParameterTy
   Value value;
   switch (type) {
     case ParameterType::STRING:
-      if (!IsUtf8(text)) {
+      if (!base::IsUtf8(text)) {
         return InvalidArgument("is not UTF-8 text; hand on bytes as an artifact");
       }
       value.set_string_value(std::string(text));

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "launcher/internal/text.h"
+#include "base/utf8.h"
 
 namespace caudal::launcher::internal {
 namespace {
@@ -51,16 +51,8 @@ std::vector<std::string> Lines(string_view text) {
   return lines;
 }
 
-std::string AsMessageText(std::string text) {
-  if (text.size() > kLongestException) {
-    size_t end = kLongestException;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-    text = text.substr(0, end) + "…";
-  }
-  if (IsUtf8(text)) return text;
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) < 0; }, '?');
-  return text;
+std::string AsMessageText(std::string_view text) {
+  return base::ToUtf8(base::Shortened(text, kLongestException));
 }
 
 enum class HeaderKind { kNone, kPlain, kGroup };

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "launcher/internal/text.h"
 #include "launcher/step_fixture_test.h"
 
 namespace caudal::launcher {
@@ -127,18 +126,6 @@ TEST_F(TreeTest, TooDeepIsRefused) {
   for (int i = 0; i < internal::kMaxDepth + 1; ++i) path += "/d";
   ASSERT_TRUE(base::MakeDirs(path).ok());
   ExpectRefused("is deeper than 100 directories");
-}
-
-TEST(IsUtf8, KnowsTheLimits) {
-  using internal::IsUtf8;
-  for (const char* good :
-       {"", "a", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"}) {
-    EXPECT_TRUE(IsUtf8(good)) << good;
-  }
-  for (const char* bad :
-       {"\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc2"}) {
-    EXPECT_FALSE(IsUtf8(bad));
-  }
 }
 
 TEST_F(TreeTest, NameThatIsNotUtf8IsRefused) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -32,6 +33,17 @@ const base::Clock& ClockOf(const Options& options) {
   return options.clock == nullptr ? machine : *options.clock;
 }
 
+/// Builds work elsewhere than where the server was started. As for pip, a path has a slash.
+Options WithAbsolutePackage(Options options) {
+  std::error_code error;
+  if (options.kfp_package.find('/') != std::string::npos &&
+      std::filesystem::exists(options.kfp_package, error)) {
+    options.kfp_package =
+        std::filesystem::absolute(options.kfp_package).lexically_normal().string();
+  }
+  return options;
+}
+
 }  // namespace
 
 struct Environments::Impl {
@@ -55,7 +67,9 @@ struct Environments::Impl {
   };
 
   explicit Impl(Options given)
-      : options(std::move(given)), disk(options.envs_dir), clock(ClockOf(options)) {
+      : options(WithAbsolutePackage(std::move(given))),
+        disk(options.envs_dir),
+        clock(ClockOf(options)) {
     for (Record& record : disk.Read()) Add(std::move(record));
   }
 
@@ -408,6 +422,11 @@ void Environments::Stop() {
     process::KillDescendants(getpid(), {});
     lock.lock();
   }
+}
+
+bool Environments::IsStopped() const {
+  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  return impl_->is_stopped;
 }
 
 std::vector<std::string> Requirements(const Record& record) {

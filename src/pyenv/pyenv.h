@@ -163,6 +163,8 @@ class Environments {
   /// Ends the builds that run now, and refuses later ones. Blocks until they are over. Kills every
   /// descendant of this process: builds are its only children by then.
   void Stop();
+  /// Whether Stop was called: a build that failed since may have failed because of that.
+  bool IsStopped() const;
 
  private:
   struct Impl;

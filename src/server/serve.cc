@@ -129,9 +129,9 @@ Status MakeExecutor(const ServeOptions& options, const std::string& data_dir,
   local.kfp_package = options.kfp_package;
   local.step_uid = geteuid() == 0 ? static_cast<int>(sandbox::StepUid()) : -1;
   local.mounts = options.mounts;
-  parts->environments =
-      std::make_unique<pyenv::Environments>(executor::EnvironmentOptions(local));
-  CAUDAL_ASSIGN(parts->executor, executor::LocalExecutor::Make(std::move(local), *parts->environments));
+  parts->environments = std::make_unique<pyenv::Environments>(executor::EnvironmentOptions(local));
+  CAUDAL_ASSIGN(parts->executor,
+                executor::LocalExecutor::Make(std::move(local), *parts->environments));
   return {};
 }
 
@@ -145,8 +145,9 @@ Status MakeGateway(const ServeOptions& options, Parts* parts) {
   backend.upload_pipeline_version = [service](const auto& caller, const auto& upload) {
     return service->UploadPipelineVersion(caller, upload);
   };
-  backend.open_log = [service](const auto& caller, const auto& run_id, const auto& node_id) {
-    return service->OpenLog(caller, run_id, node_id);
+  backend.open_log = [service](const auto& caller, const auto& run_id, const auto& node_id,
+                               int64_t attempt) {
+    return service->OpenLog(caller, run_id, node_id, attempt);
   };
   backend.has_code = [service](const auto& caller, const auto& sha256) {
     return service->HasCode(caller, sha256);

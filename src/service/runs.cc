@@ -166,13 +166,13 @@ Result<v1::RunReport> Service::GetRunReport(const Caller& caller,
 }
 
 Result<LogSource> Service::OpenLog(const Caller& caller, const std::string& run_id,
-                                   const std::string& node_id) {
+                                   const std::string& node_id, int64_t attempt) {
   CAUDAL_ASSIGN(const store::Run row, LoadRun(caller, run_id, Verb::kReadLog));
   const int64_t run_key = row.key;
-  const auto find = [this, run_key, node_id]() -> Result<store::TaskLog> {
+  const auto find = [this, run_key, node_id, attempt]() -> Result<store::TaskLog> {
     store::TaskLog log;
     CAUDAL_TRY(store_.Read([&](sql::Database& database) -> Status {
-      CAUDAL_ASSIGN(log, store::FindTaskLog(database, run_key, node_id));
+      CAUDAL_ASSIGN(log, store::FindTaskLog(database, run_key, node_id, attempt));
       return {};
     }));
     return log;

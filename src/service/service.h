@@ -93,9 +93,10 @@ class Service {
                                                    const v1::GetRunProvenanceRequest&);
   base::Result<v1::RunReport> GetRunReport(const Caller&, const v1::GetRunReportRequest&);
   base::Status CancelRun(const Caller&, const v1::CancelRunRequest&);
-  /// The log of a task; `node_id` is its task id. Errors: kNotFound.
+  /// The log of a task; `node_id` is its task id, `attempt` counts from 1 (0: the newest). Errors:
+  /// kNotFound.
   base::Result<LogSource> OpenLog(const Caller&, const std::string& run_id,
-                                  const std::string& node_id);
+                                  const std::string& node_id, int64_t attempt = 0);
 
   // Users' code for the steps of runs, by the SHA-256 of its canonical tar. Errors of HasCode:
   // kNotFound; of AddCode: kInvalidArgument for another digest, a broken archive or a limit.

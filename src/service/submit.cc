@@ -1,4 +1,5 @@
 #include "base/sha256.h"
+#include "base/utf8.h"
 #include "base/uuid.h"
 #include "service/internal/code_store.h"
 #include "service/internal/convert.h"
@@ -142,7 +143,7 @@ Result<orchestrator::NewRun> Service::MakeRun(const Caller& caller,
   row.phase = v1::RUN_PENDING;
   row.state_history = std::to_string(micros) + ":PENDING";
   row.created_by = caller.principal.name;
-  row.client = caller.client.substr(0, kLongestClient);
+  row.client = base::ToUtf8(base::Shortened(caller.client, kLongestClient));
   const v2beta1::RuntimeConfig& config = run.runtime_config();
   if (!config.parameters().empty() || !config.pipeline_root().empty()) {
     row.runtime_config = wire::ToJson(config, wire::FieldNames::kSnakeCase);

@@ -256,11 +256,11 @@ Status InsertRun(sql::Database& database, Run* row) {
   row->key = database.LastInsertKey();
   const std::string origin = row->submission.origin.SerializeAsString();
   const std::string settings = row->submission.settings.SerializeAsString();
-  CAUDAL_TRY(database.Execute(
-      "INSERT INTO run_source(run_key, spec, runtime_config, origin, settings)"
-      " VALUES($1,$2,$3,$4,$5)",
-      {row->key, string_view(row->spec), string_view(row->runtime_config), sql::Blob{origin},
-       sql::Blob{settings}}));
+  CAUDAL_TRY(
+      database.Execute("INSERT INTO run_source(run_key, spec, runtime_config, origin, settings)"
+                       " VALUES($1,$2,$3,$4,$5)",
+                       {row->key, string_view(row->spec), string_view(row->runtime_config),
+                        sql::Blob{origin}, sql::Blob{settings}}));
   for (const v1::CodeSnapshot& code : row->submission.settings.code()) {
     CAUDAL_TRY(database.Execute(
         "INSERT INTO run_code(sha256, run_key) VALUES($1,$2) ON CONFLICT DO NOTHING",
@@ -277,22 +277,24 @@ Result<Run> GetRun(sql::Database& database, const std::string& id) {
 
 Result<Submission> GetSubmission(sql::Database& database, int64_t run_key) {
   bool found = false;
+  bool is_read = false;
   Submission submission;
   CAUDAL_TRY(database.Query("SELECT origin, settings FROM run_source WHERE run_key=$1", {run_key},
                             [&](const sql::Row& row) {
-                              found = submission.origin.ParseFromString(row.Text(0)) &&
-                                      submission.settings.ParseFromString(row.Text(1));
+                              found = true;
+                              is_read = submission.origin.ParseFromString(row.Text(0)) &&
+                                        submission.settings.ParseFromString(row.Text(1));
                             }));
-  if (!found) {
-    return base::NotFound("the origin of run with key " + std::to_string(run_key) + " not found");
-  }
+  const std::string what = "the origin of run with key " + std::to_string(run_key);
+  if (!found) return base::NotFound(what + " not found");
+  if (!is_read) return base::Status(base::Code::kDataLoss, what + " cannot be read");
   return submission;
 }
 
 Result<bool> IsCodeUsed(sql::Database& database, const std::string& sha256) {
   bool found = false;
-  CAUDAL_TRY(database.Query("SELECT 1 FROM run_code WHERE sha256=$1 LIMIT 1",
-                            {string_view(sha256)}, [&](const sql::Row&) { found = true; }));
+  CAUDAL_TRY(database.Query("SELECT 1 FROM run_code WHERE sha256=$1 LIMIT 1", {string_view(sha256)},
+                            [&](const sql::Row&) { found = true; }));
   return found;
 }
 
@@ -309,8 +311,8 @@ Status SetRunStorageState(sql::Database& database, const std::string& id,
 }
 
 Status DeleteRun(sql::Database& database, int64_t key) {
-  for (const char* table : {"run_source", "run_code", "task", "attempt", "artifact", "artifact_use", "object",
-                            "event", "snapshot", "event_archive", "outbox"}) {
+  for (const char* table : {"run_source", "run_code", "task", "attempt", "artifact", "artifact_use",
+                            "object", "event", "snapshot", "event_archive", "outbox"}) {
     CAUDAL_TRY(database.Execute(std::string("DELETE FROM ") + table + " WHERE run_key=$1", {key}));
   }
   return database.Execute("DELETE FROM run WHERE key=$1", {key});

@@ -370,18 +370,21 @@ Result<std::vector<v1::Task>> ListTasks(sql::Database& database, int64_t run_key
   return tasks;
 }
 
-Result<TaskLog> FindTaskLog(sql::Database& database, int64_t run_key, const std::string& task_id) {
+Result<TaskLog> FindTaskLog(sql::Database& database, int64_t run_key, const std::string& task_id,
+                            int64_t attempt) {
   TaskLog log;
   CAUDAL_TRY(
       database.Query("SELECT a.key, a.ended_at FROM task t JOIN attempt a ON a.run_key=t.run_key"
                      " AND a.task_index=t.task_index WHERE t.task_id=$1 AND t.run_key=$2"
-                     " ORDER BY a.number DESC LIMIT 1",
-                     {string_view(task_id), run_key}, [&](const sql::Row& row) {
+                     " AND ($3=0 OR a.number=$3-1) ORDER BY a.number DESC LIMIT 1",
+                     {string_view(task_id), run_key, attempt}, [&](const sql::Row& row) {
                        log.attempt_key = row.Int(0);
                        log.is_final = row.Int(1) != 0;
                      }));
   if (log.attempt_key == 0) {
-    return base::NotFound("log of task " + task_id + " not found: no step of it has run");
+    return base::NotFound(
+        "log of task " + task_id + " not found: " +
+        (attempt == 0 ? "no step of it has run" : "it had no attempt " + std::to_string(attempt)));
   }
   return log;
 }

@@ -68,13 +68,14 @@ base::Result<std::vector<OutboxEntry>> ListOutbox(sql::Database& database);
 
 /// The read model of a run, by index, at most `limit`.
 base::Result<std::vector<v1::Task>> ListTasks(sql::Database& database, int64_t run_key, int limit);
-/// Where a task's newest attempt logs to; kNotFound when the run has no such task or nothing ran.
+/// Where an attempt of a task logs to, counted from 1 (0: the newest); kNotFound when the run has
+/// no such task or attempt.
 struct TaskLog {
   int64_t attempt_key = 0;
   bool is_final = false;
 };
 base::Result<TaskLog> FindTaskLog(sql::Database& database, int64_t run_key,
-                                  const std::string& task_id);
+                                  const std::string& task_id, int64_t attempt = 0);
 
 /// Blob directories ("<xx>/<attempt key>") whose attempts the database knows; used to sweep the
 /// rest.

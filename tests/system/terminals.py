@@ -39,8 +39,9 @@ class Terminal:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def resize(self, rows, columns):
-        self.screen.resize(rows, columns)
+        self.drain()  # what was written for the old size is shown at that size
         self.set_size(rows, columns)
+        self.screen.resize(rows, columns)
 
     def press(self, keys):
         os.write(self.master, keys)
@@ -91,7 +92,13 @@ class Terminal:
             assert time.monotonic() < end, f"does not end:\n{self.text()}"
         return self.process.wait(PATIENCE)
 
+    def drain(self):
+        """Takes in all that was written so far."""
+        while select.select([self.master], [], [], 0)[0] and self.read(0):
+            pass
+
     def is_cursor_hidden(self):
+        self.drain()
         return self.screen.cursor.hidden
 
     def close(self):

@@ -26,7 +26,7 @@ GREET = pipeline("greet", {
                         output_file("length"), artifact_path("facts")),
                   params={"text": output("greet", "text")}, out={"length": "NUMBER_INTEGER"},
                   out_artifacts={"facts": "system.Dataset"})},
-    inputs={"who": "STRING"}, outputs={"text": ("greet", "text"), "length": ("count", "length")})
+    inputs={"who": "STRING", "rate": ("NUMBER_DOUBLE", 0.1)}, outputs={"text": ("greet", "text"), "length": ("count", "length")})
 BROKEN = pipeline("broken", {
     "load": step(shell("echo loaded")),
     "train": step(shell("echo first; echo it broke; exit 7"), after=["load"]),
@@ -58,7 +58,7 @@ def cli(host, folder):
 @pytest.fixture(scope="module")
 def runs(host):
     """Ids of one run that succeeded and one that failed, the older first."""
-    greet = host.create_run(GREET, {"who": "you"}, name="greeting")
+    greet = host.create_run(GREET, {"who": "you", "rate": 0.1}, name="greeting")
     host.wait(greet)
     broken = host.create_run(BROKEN, name="broken one")
     host.wait(broken)
@@ -112,7 +112,7 @@ class TestRuns:
             assert part in text, text
         shown = json.loads(ok(cli("run", "show", "greeting", "--json")))
         assert shown["state"] == "SUCCEEDED" and shown["name"] == "greeting"
-        assert shown["parameters"] == {"who": "you"}
+        assert shown["parameters"] == {"who": "you", "rate": 0.1}
         assert shown["outputs"] == {"text": "Hello, you", "length": 10}
         facts = {task["path"]: task for task in shown["tasks"]}["count"]["artifacts"]["facts"][0]
         assert pathlib.Path(facts["path"]).read_text() == "{}\n"
@@ -218,7 +218,8 @@ def test_pipelines(cli, folder, unique):
     assert unique in ok(cli("pipeline", "list"))
     text = ok(cli("pipeline", "show", unique))
     assert "v2" in text and "who" in text
-    assert len(json.loads(ok(cli("pipeline", "show", unique, "--json")))["versions"]) == 2
+    ok(cli("pipeline", "upload", file, "--pipeline", unique))
+    assert len(json.loads(ok(cli("pipeline", "show", unique, "--json")))["versions"]) == 3
     assert "already" in wrong(cli("pipeline", "upload", file, "--name", unique))
     assert "does not exist" in wrong(cli("pipeline", "upload", folder / "nosuch.yaml"))
     assert "no pipeline is called" in wrong(cli("pipeline", "show", "nosuch"))
@@ -272,6 +273,14 @@ def test_a_read_verb_starts_a_server_where_none_runs(fresh, tmp_path):
     assert status["answers"] is True
     ok(caudal("server", "stop", "--data-dir", owner.data_dir))
     assert caudal("server", "status", "--data-dir", owner.data_dir).returncode == 3
+
+
+@pytest.mark.parametrize("words", [["list", "--state", "zzz"], ["list", "--limit", "x"],
+                                   ["list", "-o", "x"], ["show", "a", "b"]], ids=" ".join)
+def test_wrong_input_starts_no_server(words, tmp_path):
+    env = {"CAUDAL_SERVER": "", "XDG_CONFIG_HOME": str(tmp_path)}
+    wrong(caudal("run", *words, "--data-dir", tmp_path / "d", env=env))
+    assert not (tmp_path / "d").exists()
 
 
 def test_where_am_i(cli, host, tmp_path):

@@ -277,11 +277,18 @@ def other_kfp(request, other_kfp_data_dir, client_of, tmp_path_factory):
     server.close()
 
 
+def with_another_kfp(name):
+    """What is expected then: of a pipeline whose pin is too old for its own code, something else."""
+    file, case = CASES[name]
+    return next((more for more in load()[file].get("more_cases") or []
+                 if more.get("substitute_kfp_version")), case)
+
+
 @needs_corpus
 @pytest.mark.parametrize("name", MAIN_CASES or ["none"])
 def test_case_with_another_kfp(other_kfp, name):
     # row: E208
-    check(other_kfp.server, other_kfp.outcome(name, "cli"), CASES[name][1])
+    check(other_kfp.server, other_kfp.outcome(name, "cli"), with_another_kfp(name))
 
 
 @needs_corpus

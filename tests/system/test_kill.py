@@ -9,18 +9,10 @@ import time
 import pytest
 import yaml
 
-from harness import FINAL, ROOT, processes_of, see, steps_of, wait_until
+from harness import FINAL, ROOT, see, steps_of, wait_until
 from installers import installers_of
 from ir import param, pipeline, shell, step
 
-# How the SDK's compiler has packages installed before a step.
-SDK_WRAPPER = """
-if ! [ -x "$(command -v pip)" ]; then
-    python3 -m ensurepip || python3 -m ensurepip --user || apt-get install python3-pip
-fi
-
-PIP_DISABLE_PIP_VERSION_CHECK=1 python3 -m pip install --quiet --no-warn-script-location 'PACKAGE' && "$0" "$@"
-"""
 KILLS = 20
 CHAINS, LENGTH = 2, 20
 # Each line is one write of less than PIPE_BUF to a file opened for appending: never torn.
@@ -190,23 +182,3 @@ def test_kill9_during_an_environment_build(fresh, isolation):
     assert all(task["attempts"] == 1 for task in report["tasks"] if task["kind"] == "container")
     drafts = [p for p in server.data_dir.glob("envs/*") if "draft" in p.name or "tmp" in p.name]
     assert not drafts, f"half an environment is left: {drafts}"
-
-
-@pytest.mark.parametrize("isolation", ["process", "sandbox"])
-def test_kill9_ends_all_that_a_build_has_started(fresh, isolation, shared_dir):
-    """Also what pip itself has started: a compiler may go on for long."""
-    package = shared_dir / f"slow-{isolation}"
-    package.mkdir()
-    (package / "setup.py").write_text("import subprocess\nsubprocess.run(['sleep', '4711'])\n")
-    wrapped = SDK_WRAPPER.replace("PACKAGE", str(package))
-    spec = pipeline("slow-build", {"build": step(
-        ["sh", "-c", wrapped, "sh", "-c", "true"], image="python:3.11")})
-    server = fresh(isolation=isolation, flags=see(shared_dir)).start()
-    server.create_run(spec)
-
-    def sleeping():
-        return [pid for pid, words in processes_of(server.data_dir).items() if "sleep 4711" in words]
-
-    wait_until(sleeping, 60, "process of the build")
-    server.kill9()
-    wait_until(lambda: not sleeping(), 5, "end of what the build has started")

@@ -114,4 +114,5 @@ def test_seeded_kills(isolation, shared_dir, capsys):
                     f"CAUDAL_SEED={SEED} CAUDAL_MOMENT=<number>\n" + "\n".join(campaign.faults[:5]),
                     pytrace=False)
     if len(starts) >= 5:
-        assert statistics.median(starts) < 1, "a restarted server takes too long to go on"
+        # 1 s on a quiet machine; the bound leaves room for a busy one.
+        assert statistics.median(starts) < 3, "a restarted server takes too long to go on"

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tarfile
 import textwrap
-import time
 
 import pytest
 
@@ -155,7 +154,7 @@ def test_surroundings_are_the_callers(run, tmp_path):
      ["'bad.py' cannot be compiled", 'File "bad.py", line 4, in <module>',
       'File "bad.py", line 2, in inner', "ValueError: too bad"]),
     ("fails in the SDK", ONE.replace("say(text=text)", "say(text=3)"),
-     ['File "bad.py", line 12, in one', "'STRING'", "Incompatible argument"]),
+     ['File "bad.py", line 11, in one', "'STRING'", "Incompatible argument"]),
     ("is no Python", "x = (\n", ['File "bad.py", line 1', "SyntaxError"]),
     ("imports what is not there", "import nowhere_at_all\n",
      ["line 1", "ModuleNotFoundError: No module named 'nowhere_at_all'"]),
@@ -206,7 +205,7 @@ def test_compile_writes_what_the_sdk_writes(tmp_path, python, plain):
     done = caudal("compile", "one.py", "-o", "one.yaml", "--data-dir", plain.data_dir, cwd=tmp_path,
                   env=python)
     assert done.returncode == 0, done.stderr
-    words = [sys.executable, "-m", "kfp", "dsl", "compile", "--py", "one.py", "--output", "want.yaml",
+    words = [pathlib.Path(sys.executable).parent / "kfp", "dsl", "compile", "--py", "one.py", "--output", "want.yaml",
              "--function", "one"]
     subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "one.yaml").read_text() == (tmp_path / "want.yaml").read_text()
@@ -293,14 +292,15 @@ def test_the_compiler_ends_when_its_socket_is_gone(fresh, run):
 
 
 def test_a_caller_that_goes_away_takes_its_compilation_with_it(plain, tmp_path, python):
+    before = len(compilers_of(plain))
     (tmp_path / "slow.py").write_text("import time\nopen('started', 'w').close()\ntime.sleep(600)\n")
     caller = subprocess.Popen([BINARY, "run", "slow.py", "--data-dir", plain.data_dir], cwd=tmp_path,
                               env={**os.environ, **python}, stderr=subprocess.DEVNULL)
     wait_until((tmp_path / "started").exists, 20, "start of the module")
-    assert len(compilers_of(plain)) == 2
+    assert len(compilers_of(plain)) > before
     caller.send_signal(signal.SIGINT)
     caller.wait(10)
-    wait_until(lambda: len(compilers_of(plain)) == 1, 5, "end of the compilation")
+    wait_until(lambda: len(compilers_of(plain)) <= max(before, 1), 5, "end of the compilation")
 
 
 # --- Local code.
@@ -507,6 +507,29 @@ def test_a_run_of_the_sdks_client_has_a_record_too(plain, client_of, tmp_path):
     assert origin["client"] and not origin["client"].startswith("caudal/")
     assert len(origin["source_sha256"]) == 64 and "source_path" not in origin
     assert record["settings"]["isolation"] == "process"
+
+
+def test_the_record_holds_the_lock_of_the_environment(server, tmp_path, python):
+    (tmp_path / "double.py").write_text("""
+from kfp import dsl
+
+@dsl.component(base_image="python:3.11")
+def double(rate: float) -> float:
+    return rate * 2
+
+@dsl.pipeline(name="doubles")
+def doubles(rate: float = 0.5) -> float:
+    return double(rate=rate).output
+""")
+    try:
+        done = caudal("run", "double.py", "--server", server.url, "--json", cwd=tmp_path, env=python,
+                      timeout=300)
+        report = report_of(done)
+    finally:
+        caudal("server", "stop")  # the compiler of the default data directory
+    assert report["outputs"] == {"Output": 1}, done.stderr
+    (environment,) = provenance(server, report["run_id"])["environments"]
+    assert "kfp==" in environment["lock"] and environment["python_version"].startswith("3.")
 
 
 def test_the_record_survives_the_server(fresh, run):

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/utf8.h"
 #include "http/server.h"
 #include "wire/json.h"
 
@@ -117,26 +118,6 @@ base::Status Insert(const Target& target, const std::string& key, const std::str
 
 }  // namespace
 
-bool IsUtf8(std::string_view text) {
-  size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t more = lead < 0x80 ? 0 : lead < 0xC2 ? 4 : lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-    if (more == 4 || lead > 0xF4 || i + more >= text.size()) return false;
-    unsigned code = lead & (0xFFu >> (more + 2));
-    for (size_t k = 1; k <= more; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xC0) != 0x80) return false;
-      code = (code << 6) | (next & 0x3F);
-    }
-    const bool is_overlong = (more == 2 && code < 0x800) || (more == 3 && code < 0x10000);
-    const bool is_surrogate = more == 2 && code >= 0xD800 && code < 0xE000;
-    if (is_overlong || is_surrogate || (more == 3 && code > 0x10FFFF)) return false;
-    i += more + 1;
-  }
-  return true;
-}
-
 bool ParseBool(std::string_view text, bool* value) {
   for (const std::string_view yes : {"1", "t", "T", "true", "TRUE", "True"}) {
     if (text == yes) return *value = true;
@@ -191,7 +172,7 @@ base::Status BindQuery(std::string_view query, const std::vector<std::string>& r
   for (const auto& [key, text] : *pairs) {
     const std::optional<Target> target = FindTarget(*message->GetDescriptor(), key);
     if (!target || IsReserved(target->Path(), reserved)) continue;
-    if (!IsUtf8(text)) {
+    if (!base::IsUtf8(text)) {
       return base::InvalidArgument("query parameter '" + key + "' is not valid UTF-8");
     }
     CAUDAL_TRY(Insert(*target, key, text, &fields));

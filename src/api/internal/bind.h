@@ -13,8 +13,6 @@
 
 namespace caudal::api::internal {
 
-bool IsUtf8(std::string_view text);
-
 /// Errors: kInternal unless `path` ("run_id", "pipeline.pipeline_id") names a string field.
 base::Status CheckPathField(const google::protobuf::Descriptor& message, const std::string& path);
 /// Errors: kInternal unless `name` names a single message field.

@@ -4,6 +4,7 @@
 
 #include "api/internal/bind.h"
 #include "api/internal/errors.h"
+#include "base/utf8.h"
 #include "wire/json.h"
 
 namespace caudal::api::internal {
@@ -23,7 +24,7 @@ http::Response Add(const Backend& backend, const service::Caller& caller,
   const auto pairs = http::ParseQuery(request.query);
   if (pairs) {
     for (const auto& [key, value] : *pairs) {
-      if (key == "sha256" && IsUtf8(value)) {
+      if (key == "sha256" && base::IsUtf8(value)) {
         return Answer(backend.add_code(caller, value, request.body), value);
       }
     }
@@ -39,7 +40,7 @@ http::Response AnswerCode(const Backend& backend, const service::Caller& caller,
   if (path == kCodePath && request.method == "POST") return Add(backend, caller, request);
   const std::string rest = path.substr(kCodePath.size());
   const bool is_one = rest.size() > 1 && rest[0] == '/' && rest.find('/', 1) == std::string::npos;
-  if (is_one && is_get && IsUtf8(rest)) {
+  if (is_one && is_get && base::IsUtf8(rest)) {
     const std::string sha256 = rest.substr(1);
     return Answer(backend.has_code(caller, sha256), sha256);
   }

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/struct.pb.h>
 
+#include "base/utf8.h"
 #include "google/rpc/status.pb.h"
 #include "wire/json.h"
 
@@ -18,7 +19,7 @@ http::Response JsonResponse(int status, const google::protobuf::Message& message
 google::rpc::Status ToProto(base::Code code, std::string_view message) {
   google::rpc::Status proto;
   proto.set_code(static_cast<int>(code));
-  proto.set_message(std::string(message));
+  proto.set_message(base::ToUtf8(message));
   return proto;
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "api/internal/bind.h"
+#include "base/utf8.h"
 #include "google/api/annotations.pb.h"
 #include "http/server.h"
 
@@ -50,7 +51,7 @@ std::optional<PathPieces> SplitPath(std::string_view path) {
   pieces.raw = Split(path, '/');
   for (const std::string& piece : pieces.raw) {
     std::optional<std::string> decoded = http::PercentDecode(piece, false);
-    if (!decoded || !IsUtf8(*decoded)) return std::nullopt;
+    if (!decoded || !base::IsUtf8(*decoded)) return std::nullopt;
     pieces.decoded.push_back(*std::move(decoded));
   }
   return pieces;

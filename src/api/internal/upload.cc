@@ -5,6 +5,7 @@
 
 #include "api/internal/bind.h"
 #include "api/internal/errors.h"
+#include "base/utf8.h"
 #include "http/multipart.h"
 #include "wire/json.h"
 
@@ -23,7 +24,7 @@ base::Status ReadFile(const http::Request& request, service::Upload* upload) {
     if (part.name != kFileField || part.filename.empty()) continue;
     upload->file_name = BaseName(part.filename);
     upload->content = std::move(part.content);
-    if (!IsUtf8(upload->file_name)) return base::InvalidArgument("the file's name is not UTF-8");
+    if (!base::IsUtf8(upload->file_name)) return base::InvalidArgument("the file's name is not UTF-8");
     return {};
   }
   return base::InvalidArgument("the form has no file in field 'uploadfile'");
@@ -44,7 +45,7 @@ base::Status ReadQuery(const http::Request& request, service::Upload* upload) {
   for (auto& [key, value] : *pairs) {
     for (const auto& [name, field] : fields) {
       if (key != name || !field->empty()) continue;
-      if (!IsUtf8(value))
+      if (!base::IsUtf8(value))
         return base::InvalidArgument("query parameter '" + key + "' is not UTF-8");
       *field = value;
     }

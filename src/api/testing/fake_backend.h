@@ -117,8 +117,10 @@ inline Backend FakeBackend::Make() {
     return Note(caller, "add_code", sha256 + " " + content);
   };
   backend.open_log = [this](const service::Caller& caller, const std::string& run,
-                            const std::string& node) -> base::Result<service::LogSource> {
-    CAUDAL_TRY(Note(caller, "open_log", run + " " + node));
+                            const std::string& node,
+                            int64_t attempt) -> base::Result<service::LogSource> {
+    CAUDAL_TRY(Note(caller, "open_log",
+                    run + " " + node + (attempt == 0 ? "" : " " + std::to_string(attempt))));
     if (run == "r" && node == "done") return done_log;
     if (run == "r" && node == "live") return live_log;
     return base::NotFound("task '" + node + "' of run '" + run + "' not found");

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace caudal::archive::internal {
 namespace {
 
@@ -9,25 +11,6 @@ namespace {
 constexpr size_t kLongestSegment = 255;
 constexpr size_t kLongestPath = 4095;
 constexpr size_t kShownBytes = 120;
-
-size_t LengthOfUtf8(unsigned char first) {
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first < 0xe0) return 2;
-  if (first >= 0xe0 && first < 0xf0) return 3;
-  return first >= 0xf0 && first < 0xf5 ? 4 : 0;
-}
-
-bool IsUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = LengthOfUtf8(static_cast<unsigned char>(text[0]));
-    if (length == 0 || length > text.size()) return false;
-    for (size_t i = 1; i < length; ++i) {
-      if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return false;
-    }
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
@@ -45,22 +28,14 @@ base::Status Bad(std::string_view name, const std::string& why) {
 }  // namespace
 
 std::string Quoted(std::string_view name) {
-  const bool is_text = IsUtf8(name);
-  std::string text = "'";
-  for (const char c : name.substr(0, kShownBytes)) {
-    text += IsControl(c) || (!is_text && static_cast<unsigned char>(c) >= 0x80) ? '?' : c;
-  }
-  if (name.size() > kShownBytes) {
-    while ((static_cast<unsigned char>(text.back()) & 0xc0) == 0x80) text.pop_back();
-    if (static_cast<unsigned char>(text.back()) >= 0xc0) text.pop_back();
-    text += "…";
-  }
-  return text + "'";
+  std::string text = base::Shortened(base::ToUtf8(name), kShownBytes);
+  std::replace_if(text.begin(), text.end(), IsControl, '?');
+  return "'" + text + "'";
 }
 
 base::Result<std::string> CleanPath(std::string_view name, const Limits& limits) {
   if (name.empty()) return base::InvalidArgument("an entry has no name");
-  if (!IsUtf8(name)) return Bad(name, "has a name that is not UTF-8; rename it");
+  if (!base::IsUtf8(name)) return Bad(name, "has a name that is not UTF-8; rename it");
   if (HasControl(name)) return Bad(name, "has a control character in its name; rename it");
   if (name[0] == '/') return Bad(name, "has an absolute path; pack it with a relative one");
   std::string path;

@@ -280,6 +280,33 @@ def explain(error, shown):
     return "'%s' cannot be compiled:\n%s" % (shown, lines)
 
 
+# --- Warming up.
+
+
+def say(text: str = '') -> str:
+    """Gives back a text.
+
+    Args:
+        text: The text.
+    """
+    return text
+
+
+def exercise():
+    """Compiles a pipeline once: the SDK and what it uses do much at first use only."""
+    try:
+        from kfp import dsl
+        step = dsl.component(base_image='python:3.11')(say)
+
+        def exercised(text: str = '') -> str:
+            return step(text=text).output
+
+        places(write_package(dsl.pipeline(name='exercise')(exercised)))
+    except Exception:
+        traceback.print_exc()  # into the log; only time is lost
+    components_made.clear()
+
+
 # --- One request.
 
 
@@ -373,8 +400,11 @@ def handle(connection, sdk, server=0):
         return
     if server:
         die_with(connection)
-    take_surroundings(request, variables, output)
-    answer = {'error': sdk.args[0]} if isinstance(sdk, Fault) else compile_file(request, sdk)
+    try:
+        take_surroundings(request, variables, output)
+    except OSError as error:
+        sdk = Fault('the SDK cannot work here: %s' % error)
+    answer = {'error': str(sdk)} if isinstance(sdk, Fault) else compile_file(request, sdk)
     send(connection, answer)
 
 
@@ -413,6 +443,7 @@ def serve(listener, path, inode):
         sdk = import_sdk()
     except Fault:
         return 1  # the caller finds out by itself, and says so
+    exercise()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     began_with = installed()
     gc.collect()

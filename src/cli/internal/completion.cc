@@ -133,35 +133,9 @@ void CompleteVerb(const Verb& verb, const std::vector<std::string>& words, Compl
   }
 }
 
-}  // namespace
-
-Completion Complete(const std::vector<std::string>& words) {
-  Completion completion;
-  if (words.empty()) return completion;
-  completion.typed = words.back();
-  std::vector<std::string> before(words.begin(), words.end() - 1);
-  if (!before.empty() && before[0] == "help") before.erase(before.begin());
-  if (before.empty()) {
-    OfferFirstWords(&completion);
-  } else {
-    if (before.size() == 1 && IsNoun(before[0])) OfferVerbsOf(before[0], &completion);
-    const FoundVerb found = FindVerb(before);
-    if (found.entry != nullptr) {
-      CompleteVerb(found.entry->verb,
-                   {before.begin() + static_cast<ptrdiff_t>(found.words), before.end()},
-                   &completion);
-    }
-  }
-  std::erase_if(completion.offers, [&completion](const Offer& offer) {
-    return offer.word.rfind(completion.typed, 0) != 0;
-  });
-  return completion;
-}
-
-std::string_view CompletionScript(std::string_view shell) {
-  // COMP_WORDS is split at '=', ':' and '@' too: glue what stands together on the line, and leave
-  // out of the replies what bash does not replace.
-  static constexpr std::string_view kBash = R"sh(_caudal() {
+// COMP_WORDS is split at '=', ':' and '@' too: glue what stands together on the line, and leave
+// out of the replies what bash does not replace.
+constexpr std::string_view kBash = R"sh(_caudal() {
   local rest=${COMP_LINE:0:COMP_POINT} words=() i token blanks line kind=
   for ((i = 0; i <= COMP_CWORD; i++)); do
     token=${COMP_WORDS[i]}
@@ -191,7 +165,7 @@ std::string_view CompletionScript(std::string_view shell) {
 }
 complete -F _caudal caudal
 )sh";
-  static constexpr std::string_view kZsh = R"sh(#compdef caudal
+constexpr std::string_view kZsh = R"sh(#compdef caudal
 _caudal() {
   local line kind= word
   local -a offers
@@ -209,13 +183,40 @@ _caudal() {
 }
 if [[ $funcstack[1] == _caudal ]]; then _caudal "$@"; else compdef _caudal caudal; fi
 )sh";
-  static constexpr std::string_view kFish = R"sh(function __caudal_complete
+constexpr std::string_view kFish = R"sh(function __caudal_complete
   set -l words (commandline -opc) (commandline -ct)
   $words[1] complete -- $words[2..-1] 2>/dev/null
 end
 complete -c caudal -f -a '(__caudal_complete | string match -v -r "^:")'
 complete -c caudal -F -n '__caudal_complete | string match -q -r "^:(file|dir)"'
 )sh";
+
+}  // namespace
+
+Completion Complete(const std::vector<std::string>& words) {
+  Completion completion;
+  if (words.empty()) return completion;
+  completion.typed = words.back();
+  std::vector<std::string> before(words.begin(), words.end() - 1);
+  if (!before.empty() && before[0] == "help") before.erase(before.begin());
+  if (before.empty()) {
+    OfferFirstWords(&completion);
+  } else {
+    if (before.size() == 1 && IsNoun(before[0])) OfferVerbsOf(before[0], &completion);
+    const FoundVerb found = FindVerb(before);
+    if (found.entry != nullptr) {
+      CompleteVerb(found.entry->verb,
+                   {before.begin() + static_cast<ptrdiff_t>(found.words), before.end()},
+                   &completion);
+    }
+  }
+  std::erase_if(completion.offers, [&completion](const Offer& offer) {
+    return offer.word.rfind(completion.typed, 0) != 0;
+  });
+  return completion;
+}
+
+std::string_view CompletionScript(std::string_view shell) {
   if (shell == "bash") return kBash;
   if (shell == "zsh") return kZsh;
   if (shell == "fish") return kFish;

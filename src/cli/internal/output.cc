@@ -46,7 +46,7 @@ void AppendIndented(const value& data, size_t depth, std::string* text) {
     }
     *text += std::string(2 * depth, ' ') + "}";
   } else {
-    *text += boost::json::serialize(data);
+    *text += CompactJson(data);
   }
 }
 
@@ -140,8 +140,8 @@ std::string DataText(const value& data, OutputForm form) {
   std::string text;
   switch (form) {
     case OutputForm::kJsonl:
-      if (!data.is_array()) return boost::json::serialize(data) + "\n";
-      for (const value& item : data.get_array()) text += boost::json::serialize(item) + "\n";
+      if (!data.is_array()) return CompactJson(data) + "\n";
+      for (const value& item : data.get_array()) text += CompactJson(item) + "\n";
       return text;
     case OutputForm::kYaml:
       return YamlText(data);

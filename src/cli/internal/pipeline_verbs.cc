@@ -10,6 +10,7 @@
 #include "cli/internal/submission.h"
 #include "cli/internal/verbs.h"
 #include "cli/internal/wording.h"
+#include "cli/internal/yaml.h"
 
 namespace caudal::cli {
 namespace {
@@ -73,14 +74,15 @@ std::string ParametersOf(const v2beta1::PipelineVersion& version) {
   boost::system::error_code error;
   const boost::json::value* inner = spec.find_pointer("/pipeline_spec", error);
   const boost::json::value* parameters =
-      (inner != nullptr ? *inner : spec).find_pointer("/root/inputDefinitions/parameters", error);
+      (inner != nullptr ? *inner : spec)
+          .find_pointer(std::string("/root") + "/inputDefinitions/parameters", error);
   std::string text;
   if (parameters == nullptr || !parameters->is_object()) return text;
   for (const auto& [name, definition] : parameters->get_object()) {
     text += (text.empty() ? "" : ", ") + std::string(name);
     if (!definition.is_object()) continue;
     const boost::json::value* otherwise = definition.get_object().if_contains("defaultValue");
-    if (otherwise != nullptr) text += "=" + boost::json::serialize(*otherwise);
+    if (otherwise != nullptr) text += "=" + CompactJson(*otherwise);
   }
   return text;
 }

@@ -22,6 +22,9 @@ using std::chrono::steady_clock;
 constexpr milliseconds kFrame{100};
 constexpr int kMostDrawingPercent = 10;
 
+constexpr int kUsualColumns = 80;
+constexpr int kUsualRows = 24;
+
 constexpr char kHideCursor[] = "\033[?25l";
 constexpr char kShowCursor[] = "\033[?25h";
 
@@ -40,6 +43,12 @@ void WriteAll(std::string_view text) {
     if (count <= 0) return;  // nobody looks any more
     text.remove_prefix(static_cast<size_t>(count));
   }
+}
+
+// A job in the background must not write over what its terminal is used for.
+bool IsInBackground() {
+  const pid_t foreground = tcgetpgrp(STDERR_FILENO);
+  return foreground > 0 && foreground != getpgrp();
 }
 
 // What a terminal would show of a dressed line.
@@ -79,8 +88,9 @@ Style StyleFor(int fd) {
   const char* no_color = std::getenv("NO_COLOR");
   style.color = no_color == nullptr || *no_color == '\0';
   const winsize size = WindowSize(fd);
-  style.columns = size.ws_col;
-  style.rows = size.ws_row;
+  // Some terminals do not tell; what is cut or redrawn must have some size.
+  style.columns = size.ws_col > 0 ? size.ws_col : kUsualColumns;
+  style.rows = size.ws_row > 0 ? size.ws_row : kUsualRows;
   return style;
 }
 
@@ -114,6 +124,7 @@ void Progress::Show(const v1::RunReport& report) {
   const std::lock_guard<std::mutex> lock(mutex_);
   report_ = report;
   has_report_ = true;
+  DropBuildLines();
   if (form_ == Form::kTree) Draw();
   if (form_ == Form::kLines) ShowChanges();
 }
@@ -121,6 +132,23 @@ void Progress::Show(const v1::RunReport& report) {
 void Progress::SetLastLine(const std::string& task_id, const std::string& line) {
   const std::lock_guard<std::mutex> lock(mutex_);
   extras_.last_lines[task_id] = line;
+  const auto is_it = [&](const ReportTask& task) { return task.task_id() == task_id; };
+  const auto task = std::find_if(report_.tasks().begin(), report_.tasks().end(), is_it);
+  if (task != report_.tasks().end() && task->state() == "PENDING") build_lines_[task_id] = line;
+  DropBuildLines();
+}
+
+// What was said while the environment was built is not the step's own word.
+void Progress::DropBuildLines() {
+  if (build_lines_.empty()) return;
+  for (const ReportTask& task : report_.tasks()) {
+    const auto built = build_lines_.find(task.task_id());
+    if (built == build_lines_.end() || task.state() == "PENDING") continue;
+    const auto shown = extras_.last_lines.find(task.task_id());
+    if (shown != extras_.last_lines.end() && shown->second == built->second) {
+      extras_.last_lines.erase(shown);
+    }
+  }
 }
 
 void Progress::SetTimeline(Timeline before) {
@@ -153,6 +181,10 @@ void Progress::Reopen() {
 
 void Progress::Draw() {
   if (is_closed_ || !has_report_) return;
+  if (IsInBackground()) {
+    on_screen_.clear();
+    return;
+  }
   const Style style = StyleFor(STDERR_FILENO);
   const int64_t now = NowMicros();
   extras_.left_micros = before_ ? LeftMicros(report_, *before_, now) : std::nullopt;

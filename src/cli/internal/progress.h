@@ -3,7 +3,6 @@
 /// Shows a run on standard error while it goes on.
 
 #include <condition_variable>
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -52,14 +51,17 @@ class Progress {
 
  private:
   void Tick();
-  void Draw();         // with mutex_ held
-  void ShowChanges();  // with mutex_ held
+  // All with mutex_ held.
+  void Draw();
+  void ShowChanges();
+  void DropBuildLines();
 
   const Form form_;
   std::mutex mutex_;  // guards all that follows
   v1::RunReport report_;
   bool has_report_ = false;
   TreeExtras extras_;
+  std::map<std::string, std::string> build_lines_;  // task id → its last while it was PENDING
   std::optional<Timeline> before_;
   std::map<std::string, std::string> shown_;  // task path → state and attempts
   std::vector<std::string> on_screen_;

@@ -77,6 +77,16 @@ TEST_F(PythonSourceInFolder, TheEnvironmentNearestToTheFileCompilesIt) {
   unsetenv("VIRTUAL_ENV");
 }
 
+TEST_F(PythonSourceInFolder, AnEnvironmentIsPreparedWhenTheSdkIsInIt) {
+  unsetenv("CAUDAL_PYTHON");
+  const std::string python = Write("env/bin/python", "", 0755);
+  setenv("VIRTUAL_ENV", (root_ + "/env").c_str(), 1);
+  EXPECT_EQ(FindPreparedPython(), "");
+  Write("env/lib/python3.11/site-packages/kfp/__init__.py", "");
+  EXPECT_EQ(FindPreparedPython(), python);
+  unsetenv("VIRTUAL_ENV");
+}
+
 TEST(StepVariables, AFileHoldsNamesValuesAndComments) {
   setenv("CAUDAL_TEST_OWN", "ours", 1);
   const auto read = ParseEnvFile("f.env",

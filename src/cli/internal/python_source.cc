@@ -61,6 +61,19 @@ std::optional<PythonSource> ParsePythonSource(const std::string& word) {
   return PythonSource{file, word.substr(colon + 1)};
 }
 
+std::string FindPreparedPython() {
+  const std::string active = Variable("VIRTUAL_ENV");
+  const std::string environment = Absolute(active.empty() ? ".venv" : active);
+  const std::string python = environment + "/bin/python";
+  std::error_code error;
+  if (!Variable("CAUDAL_PYTHON").empty() || !IsProgram(python)) return "";
+  for (fs::directory_iterator it(environment + "/lib", error), end; !error && it != end;
+       it.increment(error)) {
+    if (fs::is_directory(it->path() / "site-packages" / "kfp", error)) return python;
+  }
+  return "";
+}
+
 base::Result<std::string> FindPython(const std::string& given, const std::string& file) {
   if (!given.empty()) return Named(given, "--python");
   const std::string variable = Variable("CAUDAL_PYTHON");

@@ -23,4 +23,8 @@ std::optional<PythonSource> ParsePythonSource(const std::string& word);
 /// was asked for does not exist or there is none at all.
 base::Result<std::string> FindPython(const std::string& given, const std::string& file);
 
+/// The Python of the active virtual environment, or of `.venv` here, when kfp is installed in it;
+/// empty otherwise. What FindPython will answer for most files, known without running anything.
+std::string FindPreparedPython();
+
 }  // namespace caudal::cli

@@ -140,7 +140,7 @@ void PrintText(const ShownRun& shown, const Target& target) {
   PrintRows("parameters", ParameterRows(shown.run), style);
   std::printf("\n%s\n", Dress("tasks", kBold, style).c_str());
   TreeExtras extras;
-  extras.place = target.name;
+  extras.place = PlaceOf(target);
   for (const std::string& line : TreeLines(shown.report, extras, NowMicros(), style)) {
     std::printf("  %s\n", line.c_str());
   }

@@ -52,12 +52,6 @@ void SayLeftOut(const Submission& submission) {
   }
 }
 
-// The server as the first line names it: how it was chosen says nothing when that was an address.
-std::string PlaceOf(const Target& target) {
-  const bool is_address = target.name.starts_with("--") || target.name == "CAUDAL_SERVER";
-  return is_address ? target.url.substr(target.url.find("://") + 3) : target.name;
-}
-
 /// One `caudal run`, from a target to the exit code.
 class RunSession {
  public:

@@ -63,20 +63,27 @@ base::Status AddStateCondition(const std::string& word, v2beta1::Filter* filter)
                                (hint.empty() ? ": see 'caudal run list --help'" : hint));
 }
 
-base::Result<std::vector<v2beta1::Run>> FetchRuns(const Arguments& arguments, Session* session) {
+// What can be asked for without a server; the experiment is found later.
+base::Result<ListQuery> MakeListQuery(const Arguments& arguments) {
   ListQuery query;
   CAUDAL_ASSIGN(query.limit, ReadLimit(arguments));
   const std::string state = arguments.Get("--state");
   if (!state.empty()) CAUDAL_TRY(AddStateCondition(state, &query.filter));
+  if (!arguments.Has("--all")) {
+    Where("storage_state", v2beta1::Predicate::NOT_EQUALS, "ARCHIVED", &query.filter);
+  }
+  return query;
+}
+
+base::Result<std::vector<v2beta1::Run>> FetchRuns(const Arguments& arguments, ListQuery query,
+                                                  Session* session) {
   if (arguments.Has("--experiment")) {
     CAUDAL_ASSIGN(const v2beta1::Experiment experiment,
                   session->finder().Experiment(arguments.Get("--experiment")));
     query.experiment_id = experiment.experiment_id();
   }
-  if (!arguments.Has("--all")) {
-    Where("storage_state", v2beta1::Predicate::NOT_EQUALS, "ARCHIVED", &query.filter);
-  }
   // One state of the API is two of ours: more must be fetched than are shown.
+  const std::string state = arguments.Get("--state");
   const size_t limit = query.limit;
   const bool is_split = state == "failed" || state == "canceled";
   if (is_split) query.limit = 0;
@@ -118,9 +125,11 @@ std::vector<std::string> ShortIds(const std::vector<v2beta1::Run>& runs) {
 }
 
 int RunListVerb(const Arguments& arguments) {
+  auto query = MakeListQuery(arguments);
+  if (!query.ok()) return FailWith(query.status());
   auto session = OpenSession(arguments);
   if (!session.ok()) return FailWith(session.status());
-  const auto runs = FetchRuns(arguments, &*session);
+  const auto runs = FetchRuns(arguments, *std::move(query), &*session);
   if (!runs.ok()) return FailWith(runs.status());
   Table table({{"id"}, {"name", false, 12}, {"state"}, {"took", true, 0, true}, {"created"}});
   boost::json::array data;

@@ -12,7 +12,7 @@ int RunWatchVerb(const Arguments& arguments) {
   const auto run = session->finder().Run(words.empty() ? "" : words[0]);
   if (!run.ok()) return FailWith(run.status());
   WatchOptions options;
-  options.place = session->target.name;
+  options.place = PlaceOf(session->target);
   options.target_words = session->target_words;
   options.json = arguments.Has("--json");
   TargetOptions again;

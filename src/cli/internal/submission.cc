@@ -3,6 +3,7 @@
 #include <google/protobuf/struct.pb.h>
 
 #include <ctime>
+#include <filesystem>
 #include <memory>
 #include <thread>
 
@@ -154,10 +155,20 @@ v1::RunOrigin MakeOrigin(const PackageFile& read, const GitState& git) {
   return origin;
 }
 
+// A path means the same to a server that was started elsewhere. As for pip, a path has a slash.
+std::string KfpPackage(const Arguments& arguments) {
+  std::string package = arguments.Get("--kfp-package");
+  std::error_code error;
+  if (package.find('/') == std::string::npos || !std::filesystem::exists(package, error)) {
+    return package;
+  }
+  return std::filesystem::absolute(package).lexically_normal().string();
+}
+
 base::Status AddSettings(const Arguments& arguments, Submission* submission) {
   v1::RunSettings& settings = *submission->request.mutable_settings();
   settings.set_isolation(arguments.Get("--isolation"));
-  settings.set_kfp_package(arguments.Get("--kfp-package"));
+  settings.set_kfp_package(KfpPackage(arguments));
   CAUDAL_ASSIGN(const auto variables, ReadStepVariables(arguments));
   settings.mutable_env()->insert(variables.begin(), variables.end());
   for (const std::string& path : arguments.All("--with")) {

@@ -8,8 +8,10 @@
 
 #include "cli/internal/api.h"
 #include "cli/internal/background.h"
+#include "cli/internal/compiler.h"
 #include "cli/internal/contexts.h"
 #include "cli/internal/owner.h"
+#include "cli/internal/python_source.h"
 #include "cli/internal/submission.h"
 
 namespace caudal::cli {
@@ -81,6 +83,9 @@ base::Result<Target> Start(const TargetOptions& options, const std::string& data
     start.flags.push_back(value);
   }
   CAUDAL_ASSIGN(const StartedServer started, StartServer(start));
+  // The next file may be Python; the import of its SDK takes a second.
+  const std::string python = options.foreground ? "" : FindPreparedPython();
+  if (!python.empty()) StartCompilerAhead(python, data_dir);
   Target target;
   target.url = "http://" + started.http;
   target.data_dir = data_dir;
@@ -144,8 +149,14 @@ base::Result<Target> PeekTarget(const std::string& server, const std::string& da
   return target;
 }
 
+std::string PlaceOf(const Target& target) {
+  const bool is_address = target.name.starts_with("--") || target.name == "CAUDAL_SERVER";
+  return is_address ? target.url.substr(target.url.find("://") + 3) : target.name;
+}
+
 std::string TargetLine(const Target& target) {
-  return target.name + " · " + target.url + (target.was_started ? " · started" : "");
+  const std::string name = target.name.starts_with("--") ? "" : target.name + " · ";
+  return name + target.url + (target.was_started ? " · started" : "");
 }
 
 base::Result<Target> OpenTarget(const Arguments& arguments) {

@@ -30,6 +30,9 @@ struct Target {
   bool was_started = false;  ///< by us, just now
 };
 
+/// The server in a word: how it was chosen says nothing when that was an address.
+std::string PlaceOf(const Target& target);
+
 /// "local · http://127.0.0.1:40123", with how a server came to be when we started it.
 std::string TargetLine(const Target& target);
 

@@ -12,6 +12,8 @@ namespace {
 using v1::RunReport;
 
 constexpr size_t kWidestName = 40;
+// The last frame may scroll: it is not drawn over again. But nobody reads thousands of lines.
+constexpr size_t kMostFinalRows = 200;
 
 struct Row {
   const ReportTask* task = nullptr;
@@ -91,7 +93,8 @@ void SumUp(std::vector<Row>* rows, size_t spare, bool from_back, const char* gly
   size_t steps = 0;
   for (const size_t at : gone) {
     const Row& row = (*rows)[at];
-    steps += IsGroup(*row.task) ? (row.is_closed ? row.steps : 0) : 1;
+    const bool is_open_group = row.steps > 0 && !row.is_closed;  // its steps have rows of their own
+    steps += row.is_closed ? row.steps : is_open_group ? 0 : 1;
   }
   Row summary;
   summary.text =
@@ -108,9 +111,9 @@ void SumUp(std::vector<Row>* rows, size_t spare, bool from_back, const char* gly
 void FitTo(size_t most, std::vector<Row>* rows) {
   if (rows->size() > most) CloseFinishedGroups(rows);
   if (rows->size() > most) {
-    SumUp(rows, rows->size() - most, false, "✓", "ended before", IsGoodEnd);
+    SumUp(rows, rows->size() - most, false, "✓", "done", IsGoodEnd);
   }
-  if (rows->size() > most) SumUp(rows, rows->size() - most, true, "○", "still wait", WaitsOnly);
+  if (rows->size() > most) SumUp(rows, rows->size() - most, true, "○", "waiting", WaitsOnly);
   if (rows->size() <= most) return;
   const size_t hidden = rows->size() - most + 1;
   rows->resize(most - 1);
@@ -205,9 +208,10 @@ std::vector<std::string> TreeLines(const RunReport& report, const TreeExtras& ex
                                    int64_t now_micros, const Style& style) {
   std::vector<Row> rows = MakeRows(report);
   const size_t around = 3 + (extras.note.empty() ? 0 : 1);  // header, count, the cursor's own line
-  if (style.rows > 0 && !report.is_final()) {
+  if (style.rows > 0) {
     const auto screen = static_cast<size_t>(style.rows);
-    FitTo(screen > around + 1 ? screen - around : 1, &rows);
+    const size_t fitting = screen > around + 1 ? screen - around : 1;
+    FitTo(report.is_final() ? std::max(fitting, kMostFinalRows) : fitting, &rows);
   }
   size_t width = 0;
   for (const Row& row : rows) {

@@ -95,8 +95,8 @@ TEST(Tree, ClosesFinishedGroupsWhenTheTerminalIsTooLow) {
 TEST(Tree, SumsUpWhatWaitsWhenThatIsNotEnough) {
   const auto lines = Lines(Deep(), {false, 80, 9});
   const std::vector<std::string> want = {
-      "deep · run ", "✓ prepare  3 steps",   "◐ fit", "◐   one", "◐   two",
-      "◐   three",   "○ 3 steps still wait", "3/9"};
+      "deep · run ", "✓ prepare  3 steps", "◐ fit", "◐   one", "◐   two",
+      "◐   three",   "○ 3 steps waiting",  "3/9"};
   EXPECT_EQ(lines, want);
 }
 
@@ -110,6 +110,17 @@ TEST(Tree, AFinishedRunIsShownWhole) {
   v1::RunReport report = Deep();
   report.set_is_final(true);
   EXPECT_EQ(Lines(report, {false, 80, 5}).size(), 12u);
+}
+
+TEST(Tree, NobodyReadsThousandsOfLines) {
+  v1::RunReport report;
+  report.set_is_final(true);
+  for (int i = 0; i < 5000; ++i) Add("s" + std::to_string(i), "SUCCEEDED", &report);
+  Add("last", "FAILED", &report);
+  const auto lines = Lines(report, {false, 80, 24});
+  EXPECT_EQ(lines.size(), 201u);
+  EXPECT_EQ(lines[1], "✓ 4802 steps done");
+  EXPECT_EQ(lines.back(), "✗ last");
 }
 
 TEST(Tree, OnlyStepsThatRunNowHaveALiveLog) {

@@ -173,16 +173,23 @@ std::string OverviewText() {
          "  caudal run logs\n";
 }
 
+std::string VerbLines(std::string_view noun) {
+  std::string text;
+  for (const Entry& entry : AllVerbs()) {
+    const bool is_other = NounOf(entry.verb) == noun && entry.verb.name != noun;
+    if (is_other && !entry.verb.is_hidden) text += VerbLine(entry.verb, kNameWidth);
+  }
+  return text;
+}
+
 std::string NounText(std::string_view noun) {
-  std::string text = "caudal " + std::string(noun) + " VERB\n\n";
   std::string examples;
   for (const Entry& entry : AllVerbs()) {
     if (entry.verb.is_hidden || NounOf(entry.verb) != noun) continue;
-    text += VerbLine(entry.verb, kNameWidth);
     const std::string_view example = entry.verb.examples;
     examples += "  " + std::string(example.substr(0, example.find('\n'))) + "\n";
   }
-  return text + "\nExamples\n" + examples;
+  return "caudal " + std::string(noun) + " VERB\n\n" + VerbLines(noun) + "\nExamples\n" + examples;
 }
 
 }  // namespace caudal::cli

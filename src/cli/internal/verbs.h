@@ -52,6 +52,9 @@ std::string OverviewText();
 /// The verbs of one noun, as `caudal pipeline` prints them.
 std::string NounText(std::string_view noun);
 
+/// One line for each verb of a noun, the verb of that name itself left out.
+std::string VerbLines(std::string_view noun);
+
 int RunVerb(const Arguments& arguments);
 /// `caudal` alone: where am I.
 int WhereVerb(const Arguments& arguments);

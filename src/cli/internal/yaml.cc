@@ -6,6 +6,8 @@
 #include <cctype>
 #include <string_view>
 
+#include "wire/json.h"
+
 namespace caudal::cli {
 namespace {
 
@@ -31,7 +33,7 @@ bool IsPlain(std::string_view text) {
 std::string Scalar(const value& data) {
   if (data.is_array()) return "[]";
   if (data.is_object()) return "{}";
-  if (!data.is_string()) return boost::json::serialize(data);
+  if (!data.is_string()) return CompactJson(data);
   const std::string_view text(data.get_string().data(), data.get_string().size());
   return IsPlain(text) ? std::string(text) : boost::json::serialize(data.get_string());
 }
@@ -74,6 +76,25 @@ void AppendBlock(const value& data, size_t indent, std::string* text) {
 }
 
 }  // namespace
+
+std::string CompactJson(const value& data) {
+  std::string text;
+  if (data.is_double()) return wire::NumberText(data.get_double());
+  if (data.is_array()) {
+    for (const value& item : data.get_array()) {
+      text += (text.empty() ? "" : ",") + CompactJson(item);
+    }
+    return "[" + text + "]";
+  }
+  if (data.is_object()) {
+    for (const auto& [name, item] : data.get_object()) {
+      text += (text.empty() ? "" : ",") + boost::json::serialize(boost::json::string(name)) + ":" +
+              CompactJson(item);
+    }
+    return "{" + text + "}";
+  }
+  return boost::json::serialize(data);
+}
 
 std::string YamlText(const value& data) {
   if (!IsBlock(data)) return Scalar(data) + "\n";

@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "google/rpc/status.pb.h"
 
 namespace caudal::rpc::internal {
@@ -20,16 +21,10 @@ using google::protobuf::Message;
 constexpr size_t kMessageBytes = 1500;
 constexpr size_t kDetailBytes = 300;
 
-std::string Shortened(std::string_view text, size_t limit) {
-  if (text.size() <= limit) return std::string(text);
-  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80) --limit;
-  return std::string(text.substr(0, limit)) + "…";
-}
-
 google::rpc::Status ToProto(const Status& status, size_t limit) {
   google::rpc::Status proto;
   proto.set_code(static_cast<int>(status.code()));
-  proto.set_message(Shortened(status.message(), limit));
+  proto.set_message(base::ToUtf8(base::Shortened(status.message(), limit)));
   return proto;
 }
 

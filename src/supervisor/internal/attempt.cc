@@ -216,7 +216,8 @@ v1::StepExit Attempt::WithoutKeeper() const {
   exit.set_started_at(started_ ? started_->started_at() : exit.ended_at());
   if (end_code_.empty() && !kill_requested_) {
     exit.set_error(
-        "the process that looks after the step was ended by signal 9 (SIGKILL), most likely because "
+        "the process that looks after the step was ended by signal 9 (SIGKILL), most likely "
+        "because "
         "this machine ran out of memory");
   }
   return exit;
