@@ -54,6 +54,19 @@ TEST(Gateway, PassesTheUserAgentAsClient) {
   EXPECT_EQ(fake.last_client, "kfp/2");
 }
 
+// Else the details, which are a message inside a message, could not be read back.
+TEST(Gateway, AMessageThatIsNotUtf8KeepsItsDetails) {
+  testing::FakeBackend fake;
+  fake.failure_ending = ": caf\xc3";
+  const auto gateway = MakeGateway(&fake);
+  const http::Response response = gateway->Handle(Get("/apis/v2beta1/runs/fail-5"));
+  EXPECT_EQ(response.status, 404);
+  const size_t details = response.body.find("details");
+  ASSERT_NE(details, std::string::npos);
+  EXPECT_NE(response.body.find("was not found: caf\xef\xbf\xbd", details), std::string::npos)
+      << response.body;
+}
+
 TEST(Gateway, RefusesTheSameRouteTwice) {
   testing::FakeBackend fake;
   Backend backend = fake.Make();

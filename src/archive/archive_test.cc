@@ -69,6 +69,13 @@ TEST(Read, AnEmptyArchiveHasNoEntries) {
   EXPECT_EQ(Paths(Read(RawTarGz({}), {})), "");
 }
 
+// Thousands of small files must not cost thousands of buffers.
+TEST(Read, HoldsNoMoreThanTheFiles) {
+  const auto entries = Read(RawTar({{"a", "x"}, {"b", ""}}), {});
+  ASSERT_EQ(Paths(entries), "a b");
+  for (const Entry& entry : *entries) EXPECT_LT(entry.content.capacity(), 100u);
+}
+
 TEST(Read, SaysWhatIsNoArchive) {
   EXPECT_EQ(Paths(Read("plain text", {})),
             "INVALID_ARGUMENT: this is neither a zip nor a tar archive");

@@ -100,6 +100,17 @@ TEST(Hostile, TooManyEntries) {
             "the archive has more than 10 entries, the most that are read");
 }
 
+// What is inflated between the entries counts as well: it is work, though nothing of it comes out.
+TEST(Hostile, BombsInHeaders) {
+  const RawEntry header = {"pax", "999999 comment=" + std::string(999'983, 'c') + "\n", 'x'};
+  Limits limits;
+  limits.total_bytes = 1 << 20;
+  limits.max_entries = 100;
+  EXPECT_EQ(Refusal(RawTarGz({header, {"a", "x"}}), limits), "accepted");
+  EXPECT_EQ(Refusal(RawTarGz({header, {"a", "x"}, header, {"b", "x"}, header, {"c", "x"}}), limits),
+            "the headers of the archive are larger than anything that would be read");
+}
+
 TEST(Hostile, TooDeep) {
   Limits limits;
   limits.max_depth = 2;

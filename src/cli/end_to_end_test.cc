@@ -242,8 +242,7 @@ TEST_F(EndToEnd, AServerThatRunsTakesTheSettingsOfEachRun) {
   const std::string file = Write("echo ${#TOKEN} > $0");
   ASSERT_EQ(Run(RunWords(file, {"--env", "TOKEN="})).exit_code, 0);
   const pid_t server = ServerPid();
-  const Ended ended = Run(RunWords(
-      file, {"--isolation", "process", "--kfp-package", "kfp==2.0", "--env", "TOKEN=abc"}));
+  const Ended ended = Run(RunWords(file, {"--kfp-package", "kfp==2.0", "--env", "TOKEN=abc"}));
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_NE(ended.out.find("3"), std::string::npos) << ended.out;
   EXPECT_EQ(ServerPid(), server);

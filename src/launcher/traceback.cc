@@ -100,7 +100,7 @@ std::optional<v1::Traceback> ReadTraceback(const std::vector<std::string>& lines
     }
     const size_t after = lines.size() - i - 1;
     if (kind == HeaderKind::kPlain && after > kMostLinesAfter) return std::nullopt;
-    traceback.set_exception(AsMessageText(std::string(line)));
+    traceback.set_exception(AsMessageText(line));
     return traceback;
   }
   return std::nullopt;

@@ -181,6 +181,15 @@ TEST_F(Rpc, ALongMessageIsCutBetweenCharacters) {
   EXPECT_TRUE(details.ParseFromString(status.error_details()));  // proto3 text must be UTF-8
 }
 
+TEST_F(Rpc, AMessageThatIsNotUtf8IsMadeSo) {
+  Fail(base::InvalidArgument("caf\xc3"));
+  const grpc::Status status = Get("x").status;
+  EXPECT_EQ(status.error_message(), "caf\xef\xbf\xbd");
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(status.error_details()));
+  EXPECT_EQ(details.message(), "caf\xef\xbf\xbd");
+}
+
 TEST_F(Rpc, WhatIsNotInTheTableIsUnimplemented) {
   Serve([](const auto&, const std::string& id) -> base::Result<service::Reply> {
     return MakeRun(id);

@@ -13,6 +13,7 @@
 #include "executor/testing/fake_executor.h"
 #include "service/service.h"
 #include "spec/package.h"
+#include "store/run_log.h"
 
 // Where runs come from, what their steps get, and users' code.
 
@@ -108,6 +109,20 @@ TEST_F(SubmitTest, APlainRunHasAnOriginToo) {
   EXPECT_EQ(provenance.origin().sdk_version(), "kfp-2.14.0");
   EXPECT_EQ(provenance.origin().source_sha256().size(), 64u);
   EXPECT_EQ(provenance.settings().isolation(), "process");
+}
+
+// Protobuf writes text that is not UTF-8 and then cannot read it: the run's log would be lost.
+TEST_F(SubmitTest, AClientMayCallItselfWhateverItLikes) {
+  for (const std::string& name : {std::string("caf\xe9"), std::string(511, 'x') + "é"}) {
+    const auto run = service_.SubmitRun({auth::LocalUser(), name}, Request());
+    ASSERT_TRUE(run.ok()) << run.status().message();
+    EXPECT_EQ(ProvenanceOf(run->run_id()).origin().client().substr(0, 3), name.substr(0, 3));
+    const base::Status read = store_->Read([&](sql::Database& database) -> base::Status {
+      CAUDAL_ASSIGN(const store::Run row, store::GetRun(database, run->run_id()));
+      return store::ReadLog(database, row.key).status();
+    });
+    EXPECT_TRUE(read.ok()) << read.ToString();
+  }
 }
 
 TEST_F(SubmitTest, WhatTheClientKnowsIsKeptAndTheRestIsOurs) {

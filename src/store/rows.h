@@ -115,7 +115,7 @@ base::Status DeleteVersion(sql::Database& database, const std::string& id);
 /// Inserts and sets `row->key`; also moves the experiment's last_run_created_at.
 base::Status InsertRun(sql::Database& database, Run* row);
 base::Result<Run> GetRun(sql::Database& database, const std::string& id);
-/// Errors: kNotFound.
+/// Errors: kNotFound, kDataLoss.
 base::Result<Submission> GetSubmission(sql::Database& database, int64_t run_key);
 /// Whether any run's steps get this snapshot of code.
 base::Result<bool> IsCodeUsed(sql::Database& database, const std::string& sha256);

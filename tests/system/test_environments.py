@@ -3,12 +3,10 @@
 Every package comes from a folder of wheels that the test makes.
 """
 
-import collections
 import json
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 
@@ -17,14 +15,14 @@ import pytest
 from harness import caudal, see, steps_of, wait_until
 from installers import InstallerWatch
 from ir import pipeline, step
-from wheels import component, write_kfp, write_tiny
+from wheels import component, write_kfp, write_tiny, write_wheel
 
 UV = shutil.which("uv", path=f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}")
 SAY_VERSION = "import tiny\nreturn tiny.VERSION"
 
 
 def python_step(body, packages=("tiny",), **fields):
-    command, args = component(body, packages, **({"kfp": fields.pop("kfp")} if "kfp" in fields else {}))
+    command, args = component(body, packages)
     return step(command, args=args, out={"Output": "STRING"}, image="python:3.11", **fields)
 
 
@@ -68,7 +66,7 @@ def environments_of(server):
     return server.get("/apis/caudal/v1/environments").get("environments", [])
 
 
-def one_environment(server, **wanted):
+def one_environment(server):
     """The only environment there is."""
     found = environments_of(server)
     assert len(found) == 1, found
@@ -189,18 +187,7 @@ def test_constraints_are_heeded_and_their_text_is_part_of_the_key(start, wheels,
 
 @both_isolations
 def test_no_deps_holds_for_its_call_only(start, wheels, isolation):
-    from wheels import write_wheel
-    write_wheel(wheels, "needy", "1.0", {"needy.py": "", "needy-1.0.dist-info/METADATA": ""})
-    # The metadata above is replaced by the maker's own; give it a requirement.
-    import zipfile
-    with zipfile.ZipFile(wheels / "needy-1.0-py3-none-any.whl", "w") as wheel:
-        meta = "needy-1.0.dist-info/"
-        wheel.writestr("needy.py", "")
-        wheel.writestr(meta + "METADATA", "Metadata-Version: 2.1\nName: needy\nVersion: 1.0\n"
-                                          "Requires-Dist: tiny\n")
-        wheel.writestr(meta + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\n"
-                                       "Root-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(meta + "RECORD", f"needy.py,,\n{meta}METADATA,,\n{meta}WHEEL,,\n{meta}RECORD,,\n")
+    write_wheel(wheels, "needy", "1.0", {"needy.py": ""}, requires=["tiny"])
     for installer in ("pip", "uv") if UV else ("pip",):
         server = start(isolation, installer)
         assert value_of(server, server.run(one(packages=["needy"]))) == "1.0"

@@ -44,11 +44,12 @@ RUN = ("program_path=$(mktemp -d)\n\n"
 SOURCE = "\nimport kfp\nfrom kfp import dsl\nfrom kfp.dsl import *\nfrom typing import *\n\n"
 
 
-def write_wheel(folder, name, version, files):
+def write_wheel(folder, name, version, files, requires=()):
     """`<name>-<version>-py3-none-any.whl` with these files (path -> text)."""
     meta = f"{name}-{version}.dist-info/"
     files = {**files,
-             meta + "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+             meta + "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+                                + "".join(f"Requires-Dist: {word}\n" for word in requires),
              meta + "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
                              "Tag: py3-none-any\n"}
     record = "".join(f"{path},,\n" for path in [*files, meta + "RECORD"])

@@ -2,7 +2,6 @@
 
 #include <google/protobuf/struct.pb.h>
 
-#include "api/internal/bind.h"
 #include "api/internal/errors.h"
 #include "base/utf8.h"
 #include "wire/json.h"

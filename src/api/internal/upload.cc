@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "api/internal/bind.h"
 #include "api/internal/errors.h"
 #include "base/utf8.h"
 #include "http/multipart.h"

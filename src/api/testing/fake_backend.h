@@ -23,6 +23,7 @@ namespace caudal::api::testing {
 struct FakeBackend {
   std::string last_call;
   std::string last_client;
+  std::string failure_ending;  ///< of the message of every failure
   service::LogSource done_log;
   service::LogSource live_log;
 
@@ -36,7 +37,7 @@ struct FakeBackend {
     const size_t at = request.find("fail-");
     if (at == std::string::npos) return {};
     const int code = std::atoi(request.c_str() + at + 5);
-    return base::Status(static_cast<base::Code>(code), "thing <x> was not found");
+    return base::Status(static_cast<base::Code>(code), "thing <x> was not found" + failure_ending);
   }
 
   service::Method MakeMethod(const google::protobuf::MethodDescriptor* descriptor) {

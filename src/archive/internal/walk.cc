@@ -4,7 +4,6 @@
 #include <archive_entry.h>
 #include <locale.h>
 
-#include <algorithm>
 #include <memory>
 
 #include "archive/internal/path.h"
@@ -16,6 +15,7 @@ using base::InvalidArgument;
 using base::Status;
 
 constexpr int64_t kRatioFreeBytes = 1 << 20;  // small archives may compress as well as they like
+constexpr int64_t kHeaderBytes = 8 << 10;  // of one entry, with long names and attributes
 constexpr size_t kChunkBytes = 64 << 10;
 
 /// libarchive converts names to the thread's locale, and in "C" loses all but ASCII.
@@ -84,6 +84,7 @@ class Walker {
         return Broken(reader_.get(),
                       "the archive is broken after " + std::to_string(entries) + " entries");
       }
+      CAUDAL_TRY(CheckHeaders());
       if (++entries > limits_.max_entries) {
         return InvalidArgument("the archive has more than " + std::to_string(limits_.max_entries) +
                                " entries, the most that are read");
@@ -142,21 +143,25 @@ class Walker {
                            "; only files and folders are accepted");
   }
 
+  // What was inflated so far, headers and padding too, against what good archives can need.
+  Status CheckHeaders() const {
+    const int64_t most = limits_.total_bytes + int64_t{limits_.max_entries} * kHeaderBytes;
+    if (archive_filter_bytes(reader_.get(), 0) <= most) return {};
+    return InvalidArgument("the headers of the archive are larger than anything that would be read");
+  }
+
   Status ReadContent(::archive_entry* header, Entry* entry) {
     if (archive_entry_size_is_set(header) != 0) {
       // Refused before anything is inflated. The claim itself is not trusted further on.
       CAUDAL_TRY(CheckTotal(entry->path, archive_entry_size(header)));
     }
     while (true) {
-      const size_t before = entry->content.size();
-      entry->content.resize(before + kChunkBytes);
-      const la_ssize_t got =
-          archive_read_data(reader_.get(), entry->content.data() + before, kChunkBytes);
-      entry->content.resize(before + static_cast<size_t>(std::max<la_ssize_t>(got, 0)));
+      const la_ssize_t got = archive_read_data(reader_.get(), chunk_.data(), chunk_.size());
       if (got < 0) return Broken(reader_.get(), "entry " + Quoted(entry->path) + " is broken");
       if (got == 0) return {};
       CAUDAL_TRY(CheckTotal(entry->path, got));
       unpacked_ += got;
+      entry->content.append(chunk_, 0, static_cast<size_t>(got));
     }
   }
 
@@ -180,6 +185,7 @@ class Walker {
   std::string_view content_;
   const Limits& limits_;
   Reader reader_;
+  std::string chunk_ = std::string(kChunkBytes, '\0');
   int64_t unpacked_ = 0;
 };
 

@@ -108,7 +108,7 @@ Result<LocalCode> PackCode(const std::string& path) {
   const fs::path full = fs::canonical(path, error);
   if (error) return InvalidArgument("--with '" + path + "': " + error.message());
   Walk walk(path, full);
-  if (fs::is_directory(full)) {
+  if (fs::is_directory(full, error)) {
     const bool is_package = fs::exists(full / "__init__.py", error);
     CAUDAL_TRY(walk.AddFolder(full, is_package ? full.filename() : fs::path()));
   } else if (full.extension() == ".py") {

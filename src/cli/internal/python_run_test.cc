@@ -77,6 +77,12 @@ TEST_F(PythonSourceInFolder, TheEnvironmentNearestToTheFileCompilesIt) {
   unsetenv("VIRTUAL_ENV");
 }
 
+TEST_F(PythonSourceInFolder, APathThatCannotBeLookedAtIsNoPython) {
+  fs::create_symlink("loop", root_ + "/loop");
+  EXPECT_NE(FindPython(root_ + "/loop", "x.py").status().message().find("which is no Python"),
+            std::string::npos);
+}
+
 TEST_F(PythonSourceInFolder, AnEnvironmentIsPreparedWhenTheSdkIsInIt) {
   unsetenv("CAUDAL_PYTHON");
   const std::string python = Write("env/bin/python", "", 0755);
@@ -167,6 +173,21 @@ TEST_F(Code, FaultsNameThePathAndTheLimit) {
             "--with '" + root_ +
                 "/big' is larger than the 32 MiB or 10000 files that code may have, at 'a.bin': "
                 "name the package inside it, and give data as an artifact");
+}
+
+// Larger than what is read of it at most.
+TEST_F(Code, AFileOfAnySizeIsAFault) {
+  Write("big/a.bin", "");
+  ASSERT_EQ(truncate((root_ + "/big/a.bin").c_str(), 100 << 20), 0);
+  EXPECT_NE(PackCode(root_ + "/big").status().message().find("is larger than the 32 MiB"),
+            std::string::npos);
+}
+
+TEST_F(Code, ANameThatCannotBePackedIsNamedWithItsFolder) {
+  Write("lib/a\nb.py", "");
+  EXPECT_EQ(PackCode(root_ + "/lib").status().message(),
+            "--with '" + root_ + "/lib': entry 'a?b.py' has a control character in its name; "
+            "rename it");
 }
 
 class Git : public Folder {

@@ -24,6 +24,12 @@ bool IsProgram(const std::string& path) {
   return fs::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;
 }
 
+// What cannot be looked at is none.
+bool IsFolder(const std::string& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
 std::string Absolute(const std::string& path) {
   std::error_code error;
   return fs::absolute(path, error).lexically_normal().string();
@@ -41,9 +47,9 @@ std::string FindInPath(const std::string& name) {
 
 // A path or, without a slash, a name in PATH. A directory is an environment.
 base::Result<std::string> Named(const std::string& given, const std::string& by) {
-  const bool is_path = given.find('/') != std::string::npos || fs::is_directory(given);
+  const bool is_path = given.find('/') != std::string::npos || IsFolder(given);
   std::string found = is_path ? Absolute(given) : FindInPath(given);
-  if (!found.empty() && fs::is_directory(found)) found += "/bin/python";
+  if (!found.empty() && IsFolder(found)) found += "/bin/python";
   if (!found.empty() && IsProgram(found)) return found;
   return base::InvalidArgument(by + " names '" + given +
                                "', which is no Python: give a program or the folder of a virtual "

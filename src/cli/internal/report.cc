@@ -174,7 +174,9 @@ std::string FailureReason(const ReportTask& task) {
   const std::string told = ": " + task.exception();
   if (!task.exception().empty() && reason.ends_with(told))
     reason.resize(reason.size() - told.size());
+  const bool goes_on = reason.find('\n') != std::string::npos;  // shown below, after a colon
   reason = FirstLine(reason);
+  if (goes_on && reason.ends_with(':')) reason.pop_back();
   if (task.attempts() == 0) return reason;
   const std::string attempt = std::to_string(task.attempts());
   return reason + (reason.empty() ? "" : ", ") + "attempt " + attempt + " of " + attempt;

@@ -48,7 +48,7 @@ TEST(Overview, ListsEveryVerbThatIsNotHidden) {
   for (const Entry& entry : AllVerbs()) {
     const bool is_there = text.find("  " + std::string(entry.verb.name) + " ") != std::string::npos;
     EXPECT_EQ(is_there, !entry.verb.is_hidden) << entry.verb.name;
-    EXPECT_LE(entry.verb.summary.size(), 68u) << entry.verb.name;
+    EXPECT_LE(entry.verb.summary.size(), 70u) << entry.verb.name;
   }
 }
 

@@ -24,7 +24,7 @@ constexpr size_t kDetailBytes = 300;
 google::rpc::Status ToProto(const Status& status, size_t limit) {
   google::rpc::Status proto;
   proto.set_code(static_cast<int>(status.code()));
-  proto.set_message(base::ToUtf8(base::Shortened(status.message(), limit)));
+  proto.set_message(base::Shortened(base::ToUtf8(status.message()), limit));
   return proto;
 }
 

@@ -40,12 +40,14 @@ Status Freeze(const fs::path& path) {
   std::error_code error;
   for (fs::recursive_directory_iterator it(path, error), end; it != end && !error;
        it.increment(error)) {
-    const bool executable = it->is_directory() ||
-                            (it->status().permissions() & fs::perms::owner_exec) != fs::perms::none;
-    if (chmod(it->path().c_str(), executable ? 0555 : 0444) != 0) {
+    struct stat info {};
+    if (lstat(it->path().c_str(), &info) != 0) return FromErrno(errno, "cannot look at code");
+    const bool is_directory = S_ISDIR(info.st_mode);
+    const mode_t mode = is_directory || (info.st_mode & S_IXUSR) != 0 ? 0555 : 0444;
+    if (chmod(it->path().c_str(), mode) != 0) {
       return FromErrno(errno, "cannot protect " + it->path().string());
     }
-    if (it->is_directory()) CAUDAL_TRY(base::SyncDir(it->path().string()));
+    if (is_directory) CAUDAL_TRY(base::SyncDir(it->path().string()));
   }
   if (error) return FromErrno(error.value(), "cannot protect " + path.string());
   if (chmod(path.c_str(), 0555) != 0) return FromErrno(errno, "cannot protect " + path.string());
