@@ -59,10 +59,11 @@ class Walk {
 
   Status AddFile(const fs::path& path, const fs::path& name) {
     auto content = base::ReadFile(path.string(), kMostBytes + 1 - bytes_);
-    if (!content.ok() && content.status().code() != base::Code::kResourceExhausted) {
+    if (!content.ok()) {
+      if (content.status().code() == base::Code::kResourceExhausted) return TooLarge(name);
       return InvalidArgument("--with '" + given_ + "': " + content.status().message());
     }
-    bytes_ += content.ok() ? static_cast<int64_t>(content->size()) : kMostBytes;
+    bytes_ += static_cast<int64_t>(content->size());
     if (bytes_ > kMostBytes || entries_.size() == kMostFiles) return TooLarge(name);
     std::error_code error;
     const bool is_executable =
@@ -120,7 +121,9 @@ Result<LocalCode> PackCode(const std::string& path) {
     return InvalidArgument("--with '" + path + "' has no files that a step could import");
   }
   LocalCode code;
-  CAUDAL_ASSIGN(code.tar, archive::CanonicalTar(std::move(walk.entries())));
+  auto tar = archive::CanonicalTar(std::move(walk.entries()));
+  if (!tar.ok()) return Status(tar.status()).With("--with '" + path + "'");
+  code.tar = std::move(tar).value();
   code.snapshot.set_sha256(base::Sha256Hex(code.tar));
   code.snapshot.set_path(full.string());
   code.left_out = std::move(walk.left_out());

@@ -47,7 +47,7 @@ base::Result<std::string> OneFile(const Arguments& arguments) {
 }
 
 base::Result<std::string> ReadInput(const std::string& path) {
-  auto text = base::ReadFile(path);
+  auto text = base::ReadFile(path, static_cast<int64_t>(archive::kMaxPackageBytes));
   if (text.ok()) return text;
   return std::move(text).status().code() == base::Code::kNotFound
              ? base::InvalidArgument("'" + path + "' does not exist")
@@ -227,10 +227,13 @@ std::string AgainCommand(const Arguments& arguments) {
     if (arguments.Has(flag))
       command += std::string(" ") + flag + " " + ShellQuote(arguments.Get(flag));
   }
-  for (const char* flag : {"--mount", "--with", "--env"}) {
+  for (const char* flag : {"--mount", "--with"}) {
     for (const std::string& word : arguments.All(flag)) {
       command += std::string(" ") + flag + " " + ShellQuote(word);
     }
+  }
+  for (const std::string& word : arguments.All("--env")) {
+    command += " --env " + ShellQuote(word.substr(0, word.find('=')));
   }
   for (const char* flag : {"--no-cache", "--foreground"}) {
     if (arguments.Has(flag)) command += std::string(" ") + flag;

@@ -31,7 +31,8 @@ struct PackageFile {
 };
 base::Result<PackageFile> ReadPackage(const Arguments& arguments, const std::string& word);
 
-/// The command that submits the same again.
+/// The command that submits the same again, where the variables it names have their values still:
+/// values may be secret and are left out.
 std::string AgainCommand(const Arguments& arguments);
 
 /// `text` as one word of a shell.

@@ -64,6 +64,7 @@ int64_t AgeSeconds(const std::string& path) {
 
 bool CodeStore::Has(const std::string& sha256) const {
   const std::string path = directory_ + "/" + sha256;
+  const std::lock_guard<std::mutex> lock(mutex_);
   return IsSha256(sha256) && utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0;
 }
 
@@ -103,6 +104,11 @@ Status CodeStore::Add(const std::string& sha256, std::string_view tar) const {
   return unpacked;
 }
 
+bool CodeStore::SetAside(const std::string& path, const std::string& doomed) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return AgeSeconds(path) >= kKeptSeconds && rename(path.c_str(), doomed.c_str()) == 0;
+}
+
 void CodeStore::Sweep(const std::atomic<bool>& is_stopping,
                       const std::function<Result<bool>(const std::string&)>& is_used) const {
   const auto names = base::ListDir(directory_);
@@ -116,7 +122,7 @@ void CodeStore::Sweep(const std::atomic<bool>& is_stopping,
       if (!used.ok() || *used) continue;
       // Half of a snapshot must never look like one.
       const std::string doomed = directory_ + "/" + kUnfinished + name;
-      if (rename(path.c_str(), doomed.c_str()) != 0) continue;
+      if (!SetAside(path, doomed)) continue;
       path = doomed;
     }
     const Status removed = base::RemoveTree(path);

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -33,7 +34,11 @@ class CodeStore {
   base::Status Unpack(const std::string& temporary, const std::string& sha256,
                       std::string_view tar) const;
 
+  // From here on nobody asks for it any more, or it stays.
+  bool SetAside(const std::string& path, const std::string& doomed) const;
+
   std::string directory_;
+  mutable std::mutex mutex_;  // between asking for a snapshot and setting it aside
 };
 
 }  // namespace caudal::service
