@@ -141,7 +141,8 @@ class Scanner {
       return InvalidArgument("it has more than " + std::to_string(kMaxEntries) +
                              " files; put them into an archive");
     }
-    if (!base::IsUtf8(out)) return InvalidArgument("file name '" + out + "' is not UTF-8; rename it");
+    if (!base::IsUtf8(out))
+      return InvalidArgument("file name '" + out + "' is not UTF-8; rename it");
     if (S_ISDIR(info.st_mode)) return VisitDirectory(fd, info, source, out, depth);
     if (!S_ISREG(info.st_mode)) {
       return InvalidArgument("'" + (out.empty() ? source : out) +

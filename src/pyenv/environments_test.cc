@@ -1,10 +1,13 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <future>
 #include <thread>
 
 #include "base/file.h"
@@ -37,24 +40,62 @@ with zipfile.ZipFile(sys.argv[1], 'w') as wheel:
         wheel.writestr(name, text)
 )";
 
-/// A source package whose setup.py looks for a secret, and puts links where the server writes
-/// later.
+/// A source package whose build looks for a secret, and puts links where the server writes later.
 constexpr char kMakeCuriousSource[] = R"(
 import io, sys, tarfile
-setup = """
-import os, setuptools
+backend = """
+import os, zipfile
 venv = os.environ['PATH'].split(':')[0][:-len('/bin')]
-for target in (venv + '/../venv.tmp', venv + '/../complete'):
-    try: os.symlink('/etc/hostname', target)
-    except OSError: pass
-seen = 'uid %%d secret %%s home %%s' %% (os.getuid(), os.path.exists(%r), os.listdir('/root'))
-setuptools.setup(name='curious', version='1', py_modules=[], description=seen)
+def build_wheel(directory, settings=None, metadata=None):
+    for target in (venv + '/../venv.tmp', venv + '/../complete'):
+        try: os.symlink('/etc/hostname', target)
+        except OSError: pass
+    seen = 'uid %%d secret %%s home %%s' %% (os.getuid(), os.path.exists(%r), os.listdir('/root'))
+    meta = 'curious-1.dist-info/'
+    name = 'curious-1-py3-none-any.whl'
+    with zipfile.ZipFile(directory + '/' + name, 'w') as wheel:
+        wheel.writestr(meta + 'METADATA',
+                       'Metadata-Version: 2.1\\nName: curious\\nVersion: 1\\nSummary: ' + seen)
+        wheel.writestr(meta + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: t\\n'
+                       'Root-Is-Purelib: true\\nTag: py3-none-any\\n')
+        wheel.writestr(meta + 'RECORD', '')
+    return name
 """ % sys.argv[2]
+project = """[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
 with tarfile.open(sys.argv[1], 'w:gz') as archive:
-    entry = tarfile.TarInfo('curious-1/setup.py')
-    entry.size = len(setup)
-    archive.addfile(entry, io.BytesIO(setup.encode()))
+    for name, text in {'backend.py': backend, 'pyproject.toml': project}.items():
+        entry = tarfile.TarInfo('curious-1/' + name)
+        entry.size = len(text)
+        archive.addfile(entry, io.BytesIO(text.encode()))
 )";
+
+/// Stands for a Python where only our part of a build matters: a real build takes seconds. Installs
+/// by copying, or by running what ends in ".sh", as pip runs code of packages.
+constexpr char kStandInPython[] = R"sh(#!/bin/sh -e
+venv=$(dirname "$(dirname "$0")")
+modules=$venv/lib/python3.11/site-packages
+case "$*" in
+"-m venv"*)
+  modules=$3/lib/python3.11/site-packages
+  mkdir -p "$3/bin" "$modules"
+  cp "$0" "$3/bin/python"
+  head -c 100000 /dev/zero > "$modules/large.py" ;;
+"-m pip install"*)
+  for word; do
+    case "$word" in
+    *==*) echo "ERROR: No matching distribution found for $word"; exit 1 ;;
+    *.sh) . "$word" ;;
+    *.whl) cp "$word" "$modules/tiny.py"; echo "Processing tiny" ;;
+    esac
+  done ;;
+"-m pip freeze"*) echo "tiny @ file:///tiny.whl" ;;
+*"import pip"*) echo "pip 99" ;;
+esac
+)sh";
 
 std::string RunToEnd(const std::vector<std::string>& words,
                      const std::vector<std::string>& env = {}) {
@@ -101,6 +142,10 @@ class EnvironmentsTest : public testing::Test {
     auto found = environments.ForImage("", &note);
     if (!found.ok()) GTEST_SKIP() << found.status().message();
     interpreter_ = *found;
+    const std::string python = dir_ + "/python/bin/python3.11";
+    ASSERT_TRUE(base::MakeDirs(dir_ + "/python/bin", 0755).ok());
+    ASSERT_TRUE(base::WriteFileAtomic(python, kStandInPython, 0755).ok());
+    stand_in_ = {python, "3.11.0", dir_ + "/python"};
     wheel_ = dir_ + "/tiny-1.0-py3-none-any.whl";
     RunToEnd({interpreter_.path, "-c", kMakeWheel, wheel_});
   }
@@ -114,7 +159,10 @@ class EnvironmentsTest : public testing::Test {
   }
 
   std::vector<PipCall> TinyCall() const { return {{{"--no-index", "--no-deps"}, {wheel_}}}; }
-  Request Tiny() const { return {interpreter_, TinyCall()}; }
+  Request Tiny() const { return {stand_in_, TinyCall()}; }
+  std::string KeyOfTiny(const Interpreter& interpreter) const {
+    return EnvironmentKey(interpreter, TinyCall(), false, internal::SettingsFromEnvironment());
+  }
 
   /// How often an installer was started.
   int Installs() const {
@@ -124,13 +172,14 @@ class EnvironmentsTest : public testing::Test {
 
   std::string dir_;
   std::string wheel_;
-  Interpreter interpreter_;
+  Interpreter interpreter_;  ///< of this machine
+  Interpreter stand_in_;
 };
 
-// One build for all of it: a build takes seconds.
+// With a real Python, once: a build takes seconds.
 TEST_F(EnvironmentsTest, FirstUsersShareOneBuildThatReplacesAnUnfinishedOne) {
-  const std::string key =
-      EnvironmentKey(interpreter_, TinyCall(), false, internal::SettingsFromEnvironment());
+  const std::string key = KeyOfTiny(interpreter_);
+  const Request request{interpreter_, TinyCall()};
   ASSERT_TRUE(base::MakeDirs(dir_ + "/envs/" + key + ".1/venv/bin").ok());
   ASSERT_TRUE(base::WriteFileAtomic(dir_ + "/envs/" + key + ".1/venv/rubbish", "x").ok());
   Environments environments(MakeOptions());
@@ -140,7 +189,7 @@ TEST_F(EnvironmentsTest, FirstUsersShareOneBuildThatReplacesAnUnfinishedOne) {
 
   for (size_t i = 0; i < said.size(); ++i) {
     threads.emplace_back([&, i] {
-      built[i] = environments.Get(Tiny(), [&, i](std::string_view text) { said[i] += text; });
+      built[i] = environments.Get(request, [&, i](std::string_view text) { said[i] += text; });
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -157,7 +206,7 @@ TEST_F(EnvironmentsTest, FirstUsersShareOneBuildThatReplacesAnUnfinishedOne) {
 
   std::string again;
   Environments later(MakeOptions());
-  const auto found = later.Get(Tiny(), [&](std::string_view text) { again += text; });
+  const auto found = later.Get(request, [&](std::string_view text) { again += text; });
   ASSERT_TRUE(found.ok());
   EXPECT_EQ(found->id, built[0]->id);
   EXPECT_EQ(again, "");
@@ -168,7 +217,7 @@ TEST_F(EnvironmentsTest, FailureShowsPipAndLeavesNothing) {
   Environments environments(MakeOptions());
 
   const auto built =
-      environments.Get({interpreter_, {{{"--no-index"}, {"tiny-that-is-nowhere==9"}}}}, {});
+      environments.Get({stand_in_, {{{"--no-index"}, {"tiny-that-is-nowhere==9"}}}}, {});
 
   ASSERT_FALSE(built.ok());
   EXPECT_EQ(built.status().code(), base::Code::kFailedPrecondition);
@@ -195,7 +244,7 @@ TEST_F(EnvironmentsTest, TwoProcessesShareOneBuild) {
     EXPECT_EQ(status, 0);
   }
 
-  EXPECT_EQ(Installs(), 3);
+  EXPECT_EQ(Installs(), 3);  // venv, install, freeze
   EXPECT_EQ(Environments(MakeOptions()).List().size(), 1u);
 }
 
@@ -215,8 +264,13 @@ TEST_F(EnvironmentsTest, RefreshAndPrune) {
   EXPECT_EQ(environments.Find(Tiny())->id, second->id());
   EXPECT_EQ(environments.Inspect(second->key)->build, 2);
   EXPECT_EQ(environments.Inspect(first->id)->build, 1);
+  EXPECT_EQ(environments.Inspect(second->key.substr(0, 12) + ".1")->id(), first->id);
+  EXPECT_FALSE(environments.Inspect(second->key.substr(0, 12) + ".12").ok());
   EXPECT_TRUE(environments.Prune(std::chrono::hours(24), true)->removed.empty()) << "in use";
   first->use.reset();
+  EXPECT_TRUE(environments.Prune(std::chrono::hours(24), true)->removed.empty()) << "used just now";
+  clock.Advance(std::chrono::hours(25));
+  environments.Find(Tiny());
   const auto pruned = environments.Prune(std::chrono::hours(24), false);
   ASSERT_TRUE(pruned.ok());
   ASSERT_EQ(pruned->removed.size(), 1u);
@@ -272,6 +326,69 @@ TEST_F(EnvironmentsTest, WhatACrashLeftIsRemoved) {
             (std::vector<std::string>{built->id, "installs.log", "locks", "records", "removed",
                                       "shims"}));
   EXPECT_TRUE(base::ListDir(dir_ + "/envs/removed")->empty());
+}
+
+// Another version's, say, or damaged: steps may run in that build, which must not be built over.
+TEST_F(EnvironmentsTest, ARecordThatCannotBeReadKeepsItsNumber) {
+  const std::string id = KeyOfTiny(stand_in_) + ".1";
+  ASSERT_TRUE(base::MakeDirs(dir_ + "/envs/" + id + "/venv").ok());
+  ASSERT_TRUE(base::MakeDirs(dir_ + "/envs/records").ok());
+  ASSERT_TRUE(
+      base::WriteFileAtomic(dir_ + "/envs/records/" + id + ".json", R"({"format":2})").ok());
+  Environments environments(MakeOptions());
+
+  const auto built = environments.Get(Tiny(), {});
+
+  ASSERT_TRUE(built.ok()) << built.status().ToString();
+  EXPECT_EQ(built->id, KeyOfTiny(stand_in_) + ".2");
+  EXPECT_TRUE(base::PathExists(dir_ + "/envs/" + id + "/venv"));
+}
+
+TEST_F(EnvironmentsTest, StopEndsTheWaitForAnotherProcess) {
+  ASSERT_TRUE(base::MakeDirs(dir_ + "/envs/locks").ok());
+  const std::string path = dir_ + "/envs/locks/" + KeyOfTiny(stand_in_);
+  base::UniqueFd other(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_EQ(flock(other.get(), LOCK_EX), 0);
+  Environments environments(MakeOptions());
+  auto waits = std::async(std::launch::async, [&] { return environments.Get(Tiny(), {}); });
+  auto stops = std::async(std::launch::async, [&] { environments.Stop(); });
+
+  const bool is_over = stops.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+
+  other.Reset();
+  EXPECT_TRUE(is_over);
+  EXPECT_EQ(waits.get().status().code(), base::Code::kUnavailable);
+}
+
+TEST_F(EnvironmentsTest, FollowsNoLinkThatAPackagePutInPlaceOfItsModules) {
+  const std::string elsewhere = dir_ + "/elsewhere/python3.11/site-packages";
+  ASSERT_TRUE(base::MakeDirs(elsewhere, 0755).ok());
+  ASSERT_TRUE(base::WriteFileAtomic(elsewhere + "/file.py", "x", 0644).ok());
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ + "/evil.sh",
+                                    "rm -r $venv/lib; ln -s " + dir_ + "/elsewhere $venv/lib\n",
+                                    0644)
+                  .ok());
+  Environments environments(MakeOptions());
+
+  const auto built = environments.Get({stand_in_, {{{}, {dir_ + "/evil.sh"}}}}, {});
+
+  struct stat info {};
+  ASSERT_EQ(stat((elsewhere + "/file.py").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0644u);
+  ASSERT_FALSE(built.ok());
+  EXPECT_NE(built.status().message().find("site-packages"), std::string::npos)
+      << built.status().message();
+}
+
+TEST_F(EnvironmentsTest, AKfpPackageOfAnyNameIsLookedFor) {
+  if (const base::Status probe = sandbox::Probe(); !probe.ok()) GTEST_SKIP() << probe.message();
+  Options options = MakeOptions();
+  options.sandbox = true;
+  Environments environments(options);
+  Request request{stand_in_, {{{}, {"kfp==2.9.0"}}}};
+  request.kfp_package = "/" + std::string(300, 'x');
+
+  EXPECT_TRUE(environments.Get(request, {}).ok());
 }
 
 TEST_F(EnvironmentsTest, RefusesAKfpPackageThatIsAnOption) {

@@ -76,7 +76,8 @@ TEST_F(CodeStoreTest, SweepingKeepsWhatItCannotAskAbout) {
 }
 
 TEST_F(CodeStoreTest, ABrokenArchiveLeavesNothing) {
-  const std::string tar = archive::CanonicalTar({{"x.py", std::string(5000, 'x'), false}})->substr(0, 2000);
+  const std::string tar =
+      archive::CanonicalTar({{"x.py", std::string(5000, 'x'), false}})->substr(0, 2000);
   EXPECT_EQ(store_.Add(base::Sha256Hex(tar), tar).code(), base::Code::kInvalidArgument);
   EXPECT_TRUE(Names().empty());
 }

@@ -193,6 +193,22 @@ TEST_F(SubmitTest, RefusesVariablesThatDecideWhatAStepIs) {
   EXPECT_NE(FaultOf(settings).find("at most 131072 go to a step"), std::string::npos);
 }
 
+TEST_F(SubmitTest, FaultsOfAPipelineThatCameAlongAreTheClients) {
+  v1::SubmitRunRequest request = Request();
+  google::protobuf::Struct& spec = *request.mutable_run()->mutable_pipeline_spec();
+  google::protobuf::Struct& root = *(*spec.mutable_fields())["root"].mutable_struct_value();
+  google::protobuf::Struct& dag = *(*root.mutable_fields())["dag"].mutable_struct_value();
+  google::protobuf::Struct& tasks = *(*dag.mutable_fields())["tasks"].mutable_struct_value();
+  google::protobuf::Struct& task = *(*tasks.mutable_fields())["a"].mutable_struct_value();
+  (*task.mutable_fields())["dependentTasks"].mutable_list_value()->add_values()->set_string_value(
+      "nowhere");
+
+  const base::Status refused = service_.SubmitRun(caller_, request).status();
+
+  EXPECT_EQ(refused.code(), Code::kInvalidArgument) << refused.ToString();
+  EXPECT_NE(refused.message().find("nowhere"), std::string::npos) << refused.message();
+}
+
 TEST_F(SubmitTest, RefusesOriginsThatAreNone) {
   v1::RunOrigin origin;
   origin.set_source_path(std::string(5000, 'x'));

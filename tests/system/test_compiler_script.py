@@ -123,6 +123,22 @@ def test_a_request_brings_environment_and_descriptor(script, tmp_path):
     assert (tmp_path / "out").read_text() == "said"
 
 
+def test_files_go_where_the_caller_wants_them(tmp_path):
+    """The process that stays has chosen its own long before, and that one may be gone."""
+    code = """
+import importlib.util, os, sys, tempfile
+spec = importlib.util.spec_from_file_location("caudal_compiler", sys.argv[1])
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+tempfile.gettempdir()
+script.take_surroundings({"cwd": sys.argv[2]}, [b"TMPDIR=" + os.fsencode(sys.argv[2])], os.dup(1))
+print(tempfile.gettempdir())
+"""
+    done = subprocess.run([sys.executable, "-c", code, PATH, tmp_path], timeout=30, text=True,
+                          capture_output=True)
+    assert done.stdout == f"{tmp_path}\n", done.stderr
+
+
 @pytest.mark.parametrize("data", [b"", b"\xff\xff\xff\xff\xff\xff\xff\xff", b"\5\0\0\0\0\0\0\0{}"])
 def test_a_broken_request_ends_that_request_only(script, data):
     ours, theirs = socket.socketpair()

@@ -21,11 +21,10 @@ http::Response Answer(const base::Status& status, const std::string& sha256) {
 http::Response Add(const Backend& backend, const service::Caller& caller,
                    const http::Request& request) {
   const auto pairs = http::ParseQuery(request.query);
-  if (pairs) {
-    for (const auto& [key, value] : *pairs) {
-      if (key == "sha256" && base::IsUtf8(value)) {
-        return Answer(backend.add_code(caller, value, request.body), value);
-      }
+  if (!pairs) return RpcError(base::InvalidArgument("the query string has a broken % escape"));
+  for (const auto& [key, value] : *pairs) {
+    if (key == "sha256" && base::IsUtf8(value)) {
+      return Answer(backend.add_code(caller, value, request.body), value);
     }
   }
   return RpcError(base::InvalidArgument("the code's digest is missing; give it as ?sha256="));

@@ -23,7 +23,8 @@ base::Status ReadFile(const http::Request& request, service::Upload* upload) {
     if (part.name != kFileField || part.filename.empty()) continue;
     upload->file_name = BaseName(part.filename);
     upload->content = std::move(part.content);
-    if (!base::IsUtf8(upload->file_name)) return base::InvalidArgument("the file's name is not UTF-8");
+    if (!base::IsUtf8(upload->file_name))
+      return base::InvalidArgument("the file's name is not UTF-8");
     return {};
   }
   return base::InvalidArgument("the form has no file in field 'uploadfile'");

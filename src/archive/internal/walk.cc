@@ -15,7 +15,7 @@ using base::InvalidArgument;
 using base::Status;
 
 constexpr int64_t kRatioFreeBytes = 1 << 20;  // small archives may compress as well as they like
-constexpr int64_t kHeaderBytes = 8 << 10;  // of one entry, with long names and attributes
+constexpr int64_t kHeaderBytes = 8 << 10;     // of one entry, with long names and attributes
 constexpr size_t kChunkBytes = 64 << 10;
 
 /// libarchive converts names to the thread's locale, and in "C" loses all but ASCII.
@@ -147,7 +147,8 @@ class Walker {
   Status CheckHeaders() const {
     const int64_t most = limits_.total_bytes + int64_t{limits_.max_entries} * kHeaderBytes;
     if (archive_filter_bytes(reader_.get(), 0) <= most) return {};
-    return InvalidArgument("the headers of the archive are larger than anything that would be read");
+    return InvalidArgument(
+        "the headers of the archive are larger than anything that would be read");
   }
 
   Status ReadContent(::archive_entry* header, Entry* entry) {

@@ -361,6 +361,7 @@ def take_surroundings(request, variables, output):
         name, _, value = word.partition(b'=')
         os.environb[name] = value
     time.tzset()
+    tempfile.tempdir = None  # chosen anew: the one before was TMPDIR of the first caller
     os.chdir(request['cwd'])
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

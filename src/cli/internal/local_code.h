@@ -13,7 +13,7 @@ namespace caudal::cli {
 struct LocalCode {
   v1::CodeSnapshot snapshot;
   std::string tar;                    ///< canonical: the same files give the same bytes
-  std::vector<std::string> left_out;  ///< links that lead out of the folder, relative
+  std::vector<std::string> left_out;  ///< links but to files inside it, sockets, pipes; relative
 };
 
 /// What `--with PATH` stands for. A folder with `__init__.py` is a package and keeps its name, as a

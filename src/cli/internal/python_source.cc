@@ -19,11 +19,6 @@ std::string Variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-bool IsDirectory(const std::string& path) {
-  std::error_code error;
-  return fs::is_directory(path, error);
-}
-
 bool IsProgram(const std::string& path) {
   std::error_code error;
   return fs::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;

@@ -46,7 +46,7 @@ base::Status CheckTogether(const Arguments& arguments) {
 void SayLeftOut(const Submission& submission) {
   for (const LocalCode& code : submission.code) {
     for (const std::string& name : code.left_out) {
-      std::fprintf(stderr, "caudal: --with %s leaves out %s, which leads out of it\n",
+      std::fprintf(stderr, "caudal: --with %s leaves out %s: no file, and no link to one inside\n",
                    code.snapshot.path().c_str(), name.c_str());
     }
   }
