@@ -58,7 +58,9 @@ int Help(std::vector<std::string> words) {
 int Fail(int exit_code, std::string_view message) {
   while (!message.empty()) {
     const size_t end = std::min(message.find('\n'), message.size());
-    std::fprintf(stderr, "caudal: %.*s\n", static_cast<int>(end), message.data());
+    // An indented line goes on with what the one before it says.
+    const char* prefix = message.front() == ' ' ? "" : "caudal: ";
+    std::fprintf(stderr, "%s%.*s\n", prefix, static_cast<int>(end), message.data());
     message.remove_prefix(std::min(end + 1, message.size()));
   }
   return exit_code;

@@ -304,7 +304,10 @@ struct LocalExecutor::Impl {
     LogAppender log(options.data_dir + "/" + spec.log_path(), options.log_limit_bytes);
     auto python = internal::Choose(
         spec, environments, [&] { TellWaiting(key, "building the Python environment"); },
-        [&](std::string_view text) { log.Append(text); });
+        // Nobody reads the log of who was canceled meanwhile; its place may be gone.
+        [&](std::string_view text) {
+          if (IsPreparing(key)) log.Append(text);
+        });
     {
       const std::lock_guard<std::mutex> lock(mutex);
       const auto it = attempts.find(key);
@@ -323,6 +326,12 @@ struct LocalExecutor::Impl {
         MakeOutcome(spec, AttemptOutcome::FAILED, "ENV", python.status().message(), NowMicros());
     ChooseIsolation(spec, outcome.mutable_provenance());
     Finish(key, std::move(outcome));
+  }
+
+  bool IsPreparing(int64_t key) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    const auto it = attempts.find(key);
+    return it != attempts.end() && it->second.phase == Phase::kPreparing;
   }
 
   void EnqueueLocked(int64_t key, Attempt* attempt) {

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "process/process.h"
 #include "pyenv/caudal_mounts.h"
 #include "pyenv/internal/files.h"
@@ -54,9 +55,10 @@ class Output {
  private:
   void AddLine(const std::string& line) {
     constexpr size_t kKept = 20;
-    const std::string shown = MaskSecrets(line);
+    constexpr size_t kLongest = 2000;
+    const std::string shown = base::ToUtf8(MaskSecrets(line));
     if (progress_) progress_(shown + "\n");
-    lines_.push_back(shown);
+    lines_.push_back(base::Shortened(shown, kLongest));
     if (lines_.size() > kKept) lines_.pop_front();
   }
 
@@ -74,7 +76,8 @@ bool IsKfpRequirement(const std::string& package) {
 /// A source tree or an archive: what a kfp package given as a path may be. Anything else that lies
 /// there is none of the packages' business.
 bool IsPackage(const std::string& path) {
-  if (std::filesystem::is_directory(path)) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
     return base::PathExists(path + "/setup.py") || base::PathExists(path + "/pyproject.toml");
   }
   return path.ends_with(".whl") || path.ends_with(".tar.gz") || path.ends_with(".zip");
@@ -164,7 +167,7 @@ class Builder {
     const auto exit = Execute(words, [&](std::string_view text) { output_.Add(text); });
     const std::string failed = "cannot " + shown + " for Python " + record_.interpreter.version;
     if (!exit.ok()) {
-      return Status(exit.status()).With(failed).WithCode(base::Code::kFailedPrecondition);
+      return FailedPrecondition(failed + ": " + exit.status().message() + output_.LastLines());
     }
     if (exit->ok()) return {};
     const std::string how = exit->signal != 0 ? "signal " + std::to_string(exit->signal)
@@ -180,13 +183,31 @@ class Builder {
   /// Compiled modules that say nothing of where and when they were made are the same in every
   /// environment. Some packages hold files for other Pythons, which do not compile: no matter.
   Status Compile() {
+    CAUDAL_TRY(CheckPlace());
     CAUDAL_TRY(Settle(site_packages_));
     std::vector<std::string> words = {
         venv_ + "/bin/python", "-I", "-m", "compileall", "-qq", "-j", "0"};
     if (CanStripPaths()) words.insert(words.end(), {"-s", site_packages_});
     words.push_back(site_packages_);
-    CAUDAL_TRY(Execute(words, {}).status());
+    CAUDAL_ASSIGN(const process::Exit exit, Execute(words, {}));
+    if (exit.signal != 0) {
+      return FailedPrecondition("compiling the modules was ended by signal " +
+                                std::to_string(exit.signal) + "; is there enough memory?");
+    }
+    CAUDAL_TRY(CheckPlace());
     return Settle(site_packages_);
+  }
+
+  /// A package's code can have put a link where modules belong; following it, we would change files
+  /// elsewhere with the server's rights.
+  Status CheckPlace() const {
+    std::error_code error;
+    const auto venv = std::filesystem::canonical(venv_, error);
+    if (error) return FromErrno(error.value(), "cannot find " + venv_);
+    const auto modules = std::filesystem::canonical(site_packages_, error);
+    if (!error && modules == venv / site_packages_.substr(venv_.size() + 1)) return {};
+    return FailedPrecondition("a package has moved " + site_packages_ +
+                              " away; remove it from packages_to_install");
   }
 
   /// compileall -s came with Python 3.9.
@@ -203,8 +224,9 @@ class Builder {
         said += text.substr(0, kMaxLock - std::min(said.size(), kMaxLock));
       });
       if (!exit.ok()) return exit.status();
-      if (!exit->ok()) return FailedPrecondition(words[3] + " failed:\n" + MaskSecrets(said));
-      return MaskSecrets(said);
+      if (!exit->ok())
+        return FailedPrecondition(words[3] + " failed:\n" + base::ToUtf8(MaskSecrets(said)));
+      return base::ToUtf8(MaskSecrets(said));
     };
     const std::string python = venv_ + "/bin/python";
     job_.disk.NoteInstall(record_.id(), "pip: freeze");
@@ -222,6 +244,7 @@ class Builder {
   Result<Record> Finish() {
     CAUDAL_TRY(base::RemoveTree(scratch_));
     if (options().owner_uid >= 0) CAUDAL_TRY(GiveTree(venv_, options().owner_uid));
+    CAUDAL_TRY(CheckPlace());
     std::vector<std::string> others;
     for (const std::string& venv : job_.others) {
       others.push_back(SitePackages(venv, record_.interpreter));
@@ -258,7 +281,8 @@ class Builder {
     const std::string package = PathOf(record_.kfp_package);
     if (!package.empty() && IsPackage(package)) {
       // Pip builds where the source lies.
-      const bool is_source = std::filesystem::is_directory(package);
+      std::error_code ignored;
+      const bool is_source = std::filesystem::is_directory(package, ignored);
       const auto kind = is_source ? sandbox::Bind::Kind::kOverlay : sandbox::Bind::Kind::kBind;
       view.binds.push_back({kind, package, package, is_source});
     }

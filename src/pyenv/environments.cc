@@ -62,6 +62,10 @@ struct Environments::Impl {
 
   /// What outlives this object: uses end whenever they end.
   struct Index {
+    Index(internal::Disk where, const base::Clock& time) : disk(std::move(where)), clock(time) {}
+
+    const internal::Disk disk;
+    const base::Clock& clock;
     std::mutex mutex;
     std::map<std::string, Builds> by_key;
   };
@@ -136,15 +140,15 @@ struct Environments::Impl {
     return newest.record.is_removed ? nullptr : &newest;
   }
 
-  void TouchLocked(Known* known) {
-    const int64_t now = Now();
+  static void TouchLocked(const Index& index, Known* known) {
+    const int64_t now = base::ToMicros(index.clock.Now());
     if (now - known->record.last_used_at < kTouchMicros) return;
     known->record.last_used_at = now;
-    disk.Touch(known->record.id(), now);
+    index.disk.Touch(known->record.id(), now);
   }
 
   Environment UseLocked(Known* known) {
-    TouchLocked(known);
+    TouchLocked(*index, known);
     ++known->uses;
     const Record& record = known->record;
     Environment environment{record.id(), record.path,
@@ -158,17 +162,25 @@ struct Environments::Impl {
   static void EndUse(Index& index, const std::string& id) {
     const auto parsed = internal::ParseId(id);
     const std::lock_guard<std::mutex> lock(index.mutex);
-    --index.by_key[parsed->key][parsed->build].uses;
+    Known& known = index.by_key[parsed->key][parsed->build];
+    --known.uses;
+    TouchLocked(index, &known);
   }
 
-  /// All records that `text` names: the exact id, or every build of the keys that begin so.
+  /// "<start of a key>.<build>", as lists show it, names that build.
+  static bool IsNamed(const Record& record, const std::string& text) {
+    const size_t dot = text.find('.');
+    if (text.empty() || !record.key.starts_with(text.substr(0, dot))) return false;
+    return dot == std::string::npos || text.substr(dot + 1) == std::to_string(record.build);
+  }
+
+  /// The newest of the builds that `text` names.
   Result<Record> Inspect(const std::string& text) {
     const std::lock_guard<std::mutex> lock(index->mutex);
-    if (const Known* exact = FindLocked(text)) return exact->record;
     const Record* found = nullptr;
     for (const auto& [key, builds] : index->by_key) {
       for (const auto& [number, known] : builds) {
-        if (text.empty() || !known.record.id().starts_with(text)) continue;
+        if (!IsNamed(known.record, text)) continue;
         if (found != nullptr && found->key != key) {
           return base::InvalidArgument("several environments begin with '" + text +
                                        "'; give more characters of the id");
@@ -215,11 +227,16 @@ struct Environments::Impl {
     return built;
   }
 
+  bool IsStopped() {
+    const std::lock_guard<std::mutex> lock(mutex);
+    return is_stopped;
+  }
+
   Result<Record> BuildNext(Record record, bool is_refresh, const Progress& progress) {
-    CAUDAL_ASSIGN(const base::UniqueFd key_lock, disk.Lock(record.key));
+    CAUDAL_ASSIGN(const base::UniqueFd key_lock,
+                  disk.Lock(record.key, [this] { return IsStopped(); }));
     // Another process may have built it, or begun and died.
     for (Record& known : disk.Read(record.key)) {
-      record.build = std::max(record.build, known.build);
       const std::lock_guard<std::mutex> lock(index->mutex);
       if (FindLocked(known.id()) == nullptr) AddLocked(std::move(known));
     }
@@ -228,7 +245,7 @@ struct Environments::Impl {
       const Known* newest = NewestLocked(record.key);
       if (newest != nullptr && !is_refresh) return newest->record;
     }
-    ++record.build;
+    record.build = disk.LastNumber(record.key) + 1;
     record.created_at = record.last_used_at = Now();
     DeleteRubbish();
     CAUDAL_ASSIGN(Record built, internal::Build({options, disk, InstallerOnce(), std::move(record),
@@ -279,7 +296,7 @@ struct Environments::Impl {
   std::mutex interpreters_mutex;
   std::map<std::string, Result<Interpreter>> interpreters;  // by "3.9"; "" is the default
 
-  const std::shared_ptr<Index> index = std::make_shared<Index>();
+  const std::shared_ptr<Index> index = std::make_shared<Index>(disk, clock);
 
   std::mutex prune_mutex;  // taken before the index's: one deletes at a time
   std::once_flag installer_chosen;
@@ -424,16 +441,13 @@ void Environments::Stop() {
   }
 }
 
-bool Environments::IsStopped() const {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
-  return impl_->is_stopped;
-}
+bool Environments::IsStopped() const { return impl_->IsStopped(); }
 
 std::vector<std::string> Requirements(const Record& record) {
   std::vector<std::string> words;
   for (const PipCall& call : record.calls) {
     for (const std::vector<std::string>& list : {call.options, call.packages}) {
-      for (const std::string& word : list) words.push_back(internal::MaskSecrets(word));
+      for (const std::string& word : list) words.push_back(MaskSecrets(word));
     }
   }
   return words;

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/testing/fake_clock.h"
+#include "base/utf8.h"
 #include "process/process.h"
 #include "pyenv/internal/build.h"
 #include "pyenv/internal/interpreter.h"
@@ -87,11 +88,15 @@ case "$*" in
 "-m pip install"*)
   for word; do
     case "$word" in
+    odd==*) head -c 500000 /dev/zero | tr '\0' x; printf '\377\n'; exit 1 ;;
     *==*) echo "ERROR: No matching distribution found for $word"; exit 1 ;;
     *.sh) . "$word" ;;
     *.whl) cp "$word" "$modules/tiny.py"; echo "Processing tiny" ;;
     esac
   done ;;
+"-I -S -c"*) printf '%s\n3.11.0\n%s\n\n' "$0" "$venv" ;;
+*compileall*)
+  case "$venv" in *killed*) kill -9 $$ ;; esac ;;
 "-m pip freeze"*) echo "tiny @ file:///tiny.whl" ;;
 *"import pip"*) echo "pip 99" ;;
 esac
@@ -229,6 +234,19 @@ TEST_F(EnvironmentsTest, FailureShowsPipAndLeavesNothing) {
   EXPECT_EQ(*left, (std::vector<std::string>{"installs.log", "locks"}));
 }
 
+TEST_F(EnvironmentsTest, WhatInstallersSayIsTextOfSomeLines) {
+  Environments environments(MakeOptions());
+  std::string said;
+
+  const auto built = environments.Get({stand_in_, {{{}, {"odd==1"}}}},
+                                      [&](std::string_view text) { said += text; });
+
+  ASSERT_FALSE(built.ok());
+  EXPECT_TRUE(base::IsUtf8(built.status().message()));
+  EXPECT_TRUE(base::IsUtf8(said));
+  EXPECT_LT(built.status().message().size(), 50'000u);
+}
+
 TEST_F(EnvironmentsTest, TwoProcessesShareOneBuild) {
   std::vector<pid_t> children(2);
   for (pid_t& child : children) {
@@ -328,6 +346,18 @@ TEST_F(EnvironmentsTest, WhatACrashLeftIsRemoved) {
   EXPECT_TRUE(base::ListDir(dir_ + "/envs/removed")->empty());
 }
 
+TEST_F(EnvironmentsTest, ModulesThatAreHalfCompiledFailTheBuild) {
+  Options options = MakeOptions();
+  options.envs_dir = dir_ + "/killed";
+  Environments environments(options);
+
+  const auto built = environments.Get(Tiny(), {});
+
+  ASSERT_FALSE(built.ok());
+  EXPECT_NE(built.status().message().find("signal 9"), std::string::npos);
+  EXPECT_TRUE(environments.List().empty());
+}
+
 // Another version's, say, or damaged: steps may run in that build, which must not be built over.
 TEST_F(EnvironmentsTest, ARecordThatCannotBeReadKeepsItsNumber) {
   const std::string id = KeyOfTiny(stand_in_) + ".1";
@@ -384,11 +414,14 @@ TEST_F(EnvironmentsTest, AKfpPackageOfAnyNameIsLookedFor) {
   if (const base::Status probe = sandbox::Probe(); !probe.ok()) GTEST_SKIP() << probe.message();
   Options options = MakeOptions();
   options.sandbox = true;
+  options.owner_uid = geteuid() == 0 ? static_cast<int>(sandbox::StepUid()) : -1;
   Environments environments(options);
   Request request{stand_in_, {{{}, {"kfp==2.9.0"}}}};
   request.kfp_package = "/" + std::string(300, 'x');
 
-  EXPECT_TRUE(environments.Get(request, {}).ok());
+  const auto built = environments.Get(request, {});
+
+  EXPECT_TRUE(built.ok()) << built.status().ToString();
 }
 
 TEST_F(EnvironmentsTest, RefusesAKfpPackageThatIsAnOption) {

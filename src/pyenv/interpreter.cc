@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <sstream>
 
 #include "base/file.h"
 #include "process/process.h"
+#include "pyenv/internal/settings.h"
 
 namespace caudal::pyenv::internal {
 namespace {
@@ -30,11 +30,6 @@ constexpr char kQuestions[] =
     "print('.'.join(map(str, sys.version_info[:3])))\n"
     "print(sys.base_prefix)\n"
     "print(' '.join(missing))\n";
-
-std::string Variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 }  // namespace
 

@@ -88,6 +88,9 @@ struct Record {
 /// `record`'s requirements and options in order of the calls, for people: without secrets.
 std::vector<std::string> Requirements(const Record& record);
 
+/// `text` with user names and passwords in URLs taken out.
+std::string MaskSecrets(std::string_view text);
+
 struct Options {
   std::string envs_dir;     ///< absolute
   std::string kfp_package;  ///< --kfp-package: replaces the pinned kfp requirement; may be empty
@@ -97,7 +100,7 @@ struct Options {
   bool sandbox = false;
   std::vector<std::string> hidden{};   ///< as in sandbox::ViewSpec
   std::vector<sandbox::Bind> binds{};  ///< what the operator shows to all steps
-  const base::Clock* clock = nullptr;  ///< null: the machine's
+  const base::Clock* clock = nullptr;  ///< null: the machine's; outlives every use
 };
 
 /// What the installer is given from the server's surroundings: variables with index and constraint
@@ -142,8 +145,9 @@ class Environments {
   /// Those on disk, newest first.
   std::vector<Record> List() const;
 
-  /// By id, or by the start of an id that only one key has: then its newest build. Removed ones
-  /// count. Errors: kNotFound, kInvalidArgument when several begin so.
+  /// By "<key>.<build>" or "<key>", which is its newest build; of the key, the start is enough when
+  /// only one begins so. Removed ones count. Errors: kNotFound, kInvalidArgument when several begin
+  /// so.
   base::Result<Record> Inspect(const std::string& id) const;
 
   struct Pruned {

@@ -9,7 +9,9 @@
 #include <boost/json.hpp>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -103,6 +105,18 @@ std::vector<Record> Disk::Read(const std::string& key) const {
   return records;
 }
 
+int Disk::LastNumber(const std::string& key) const {
+  int last = 0;
+  const auto names = base::ListDir(dir_ + "/records");
+  if (!names.ok()) return last;
+  for (const std::string& name : *names) {
+    if (!name.ends_with(kSuffix)) continue;
+    const auto id = ParseId(name.substr(0, name.size() - (sizeof kSuffix - 1)));
+    if (id && id->key == key) last = std::max(last, id->build);
+  }
+  return last;
+}
+
 std::optional<Record> Disk::ReadOne(const std::string& name) const {
   const auto id = ParseId(name);
   if (!id) return std::nullopt;
@@ -148,10 +162,16 @@ Result<UniqueFd> Disk::OpenLock(const std::string& key) const {
   return lock;
 }
 
-Result<UniqueFd> Disk::Lock(const std::string& key) const {
+Result<UniqueFd> Disk::Lock(const std::string& key, const std::function<bool()>& give_up) const {
+  // Asked for again and again: nothing would wake a thread that waits for the lock itself.
+  constexpr std::chrono::milliseconds kPause(50);
   CAUDAL_ASSIGN(UniqueFd lock, OpenLock(key));
-  while (flock(lock.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return FromErrno(errno, "cannot lock the environment " + key);
+  while (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EINTR && errno != EWOULDBLOCK) {
+      return FromErrno(errno, "cannot lock the environment " + key);
+    }
+    if (give_up()) return base::Unavailable("another process builds the environment " + key);
+    std::this_thread::sleep_for(kPause);
   }
   return lock;
 }

@@ -293,6 +293,10 @@ std::optional<UvSettings> ForUv(const Settings& settings, std::string* unknown) 
   return uv;
 }
 
+}  // namespace caudal::pyenv::internal
+
+namespace caudal::pyenv {
+
 std::string MaskSecrets(std::string_view text) {
   std::string masked;
   while (true) {
@@ -308,4 +312,4 @@ std::string MaskSecrets(std::string_view text) {
   }
 }
 
-}  // namespace caudal::pyenv::internal
+}  // namespace caudal::pyenv

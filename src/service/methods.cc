@@ -55,9 +55,7 @@ MethodTable Service::Methods() {
   const auto pipeline = [](Verb verb) { return auth::Permission{verb, Resource::kPipeline}; };
   const auto version = [](Verb verb) { return auth::Permission{verb, Resource::kPipelineVersion}; };
   const auto run = [](Verb verb) { return auth::Permission{verb, Resource::kRun}; };
-  const auto environment = [](Verb verb) {
-    return auth::Permission{verb, Resource::kEnvironment};
-  };
+  const auto environment = [](Verb verb) { return auth::Permission{verb, Resource::kEnvironment}; };
   using S = Service;
   return {
       Entry(experiments, "CreateExperiment", experiment(Verb::kCreate), this, &S::CreateExperiment),
@@ -89,8 +87,7 @@ MethodTable Service::Methods() {
       Entry(reports, "GetRunProvenance", run(Verb::kGet), this, &S::GetRunProvenance),
       Entry(reports, "GetRunReport", run(Verb::kGet), this, &S::GetRunReport),
       Entry(reports, "CancelRun", run(Verb::kTerminate), this, &S::CancelRun),
-      Entry(environments, "ListEnvironments", environment(Verb::kList), this,
-            &S::ListEnvironments),
+      Entry(environments, "ListEnvironments", environment(Verb::kList), this, &S::ListEnvironments),
       Entry(environments, "GetEnvironment", environment(Verb::kGet), this, &S::GetEnvironment),
       Entry(environments, "PruneEnvironments", environment(Verb::kDelete), this,
             &S::PruneEnvironments),

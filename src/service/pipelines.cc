@@ -95,10 +95,11 @@ Result<store::PipelineVersion> Service::LoadVersion(const Caller& caller, const 
 }
 
 Result<v2beta1::Pipeline> Service::UploadPipeline(const Caller& caller, const Upload& upload) {
-  CAUDAL_ASSIGN(const CheckedPackage package, CheckPackage(upload));
-  CAUDAL_TRY(CheckLength("namespace", upload.name_space, 63));
+  // First: reading a package costs more than saying no.
   CAUDAL_TRY(auth::Authorize(caller.principal, {Verb::kCreate, Resource::kPipeline}, "",
                              caller.principal.name));
+  CAUDAL_ASSIGN(const CheckedPackage package, CheckPackage(upload));
+  CAUDAL_TRY(CheckLength("namespace", upload.name_space, 63));
   const spec::Manifest& manifest = package.manifest;
   const bool named = IsNamed(upload);
   store::Pipeline pipeline;
@@ -141,15 +142,15 @@ Result<v2beta1::PipelineVersion> Service::UploadPipelineVersion(const Caller& ca
   if (upload.pipeline_id.empty()) {
     return InvalidArgument("pipelineid is empty; name the pipeline with ?pipelineid=");
   }
+  auto pipeline = LoadPipeline(caller, upload.pipeline_id, Verb::kUpdate);
+  // The upload endpoint answers 400 for an unknown pipeline.
+  if (!pipeline.ok()) return Status(pipeline.status()).WithCode(base::Code::kInvalidArgument);
   CAUDAL_ASSIGN(const CheckedPackage package, CheckPackage(upload));
   const spec::Manifest& manifest = package.manifest;
   store::PipelineVersion version;
   version.name =
       FirstNonEmpty({upload.name, upload.display_name, manifest.version_name, upload.file_name});
   CAUDAL_TRY(CheckLength("version name", version.name, kLongestVersionName));
-  auto pipeline = LoadPipeline(caller, upload.pipeline_id, Verb::kUpdate);
-  // The upload endpoint answers 400 for an unknown pipeline.
-  if (!pipeline.ok()) return Status(pipeline.status()).WithCode(base::Code::kInvalidArgument);
   CAUDAL_ASSIGN(const Tags tags, ReadTags(upload, manifest.version_tags));
 
   version.spec = package.stored;

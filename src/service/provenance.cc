@@ -1,5 +1,7 @@
 #include <set>
 
+#include "pyenv/pyenv.h"
+#include "service/internal/report.h"
 #include "service/service.h"
 #include "store/run_log.h"
 
@@ -7,7 +9,11 @@ namespace caudal::service {
 
 namespace {
 
-constexpr int kMostReportTasks = 100'000;
+// Values may be secret: they go to the steps and nowhere else.
+void HideSecrets(v1::RunSettings* settings) {
+  for (auto& [name, value] : *settings->mutable_env()) value.clear();
+  settings->set_kfp_package(pyenv::MaskSecrets(settings->kfp_package()));
+}
 
 }  // namespace
 
@@ -34,8 +40,7 @@ Result<v1::RunProvenance> Service::GetRunProvenance(const Caller& caller,
       return {};
     });
   }));
-  // Values may be secret: they go to the steps and nowhere else.
-  for (auto& [name, value] : *provenance.mutable_settings()->mutable_env()) value.clear();
+  HideSecrets(provenance.mutable_settings());
   for (v1::PythonEnvironment& environment : DescribeEnvironments(environments)) {
     *provenance.add_environments() = std::move(environment);
   }

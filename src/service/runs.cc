@@ -24,7 +24,6 @@ using base::Status;
 namespace {
 
 constexpr int kMostTaskDetails = 5000;
-constexpr int kMostReportTasks = 100'000;
 constexpr int kLongestWaitMillis = 30'000;
 // Who waits holds a thread. Half of a transport's may be held long; beyond that waits are short, so
 // that all other calls still get their turn.

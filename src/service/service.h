@@ -129,8 +129,13 @@ class Service {
   base::Result<store::Experiment> LoadExperiment(const Caller& caller, const std::string& id,
                                                  auth::Verb verb);
   base::Status FindPipelineSource(const Caller& caller, const v2beta1::Run& run, store::Run* row);
+  /// Whose error codes a submission answers with, where they differ.
+  enum class Contract { kUpstream, kOurs };
+  base::Result<v2beta1::Run> Submit(const Caller& caller, const v1::SubmitRunRequest& request,
+                                    Contract contract);
   base::Result<orchestrator::NewRun> MakeRun(const Caller& caller,
-                                             const v1::SubmitRunRequest& request);
+                                             const v1::SubmitRunRequest& request,
+                                             Contract contract);
   base::Status CheckSettings(const v1::RunSettings& settings) const;
   base::Status Terminate(const Caller& caller, const std::string& run_id, bool now);
   void WaitForChange(const store::Run& row, const v1::GetRunReportRequest& request);

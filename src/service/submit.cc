@@ -120,13 +120,17 @@ Status Service::FindPipelineSource(const Caller& caller, const v2beta1::Run& run
 }
 
 Result<orchestrator::NewRun> Service::MakeRun(const Caller& caller,
-                                              const v1::SubmitRunRequest& request) {
+                                              const v1::SubmitRunRequest& request,
+                                              Contract contract) {
   const v2beta1::Run& run = request.run();
   orchestrator::NewRun made;
   store::Run& row = made.row;
   const Status source = FindPipelineSource(caller, run, &row);
   if (!source.ok()) return AsInternal(source, "cannot find the pipeline to run");
   auto plan = plans_->Get(row.spec);
+  // Faults of a pipeline that came with the request are the client's; a stored one had none once.
+  // Upstream answers 13 for either (api.md 3.4.1 step 8).
+  if (!plan.ok() && row.is_inline && contract == Contract::kOurs) return plan.status();
   if (!plan.ok()) return AsInternal(plan.status(), "cannot read the pipeline to run");
   made.plan = *plan;
   CAUDAL_TRY(base::FaultsToStatus(spec::FindUnsupported(*made.plan)));
@@ -196,10 +200,15 @@ Result<v2beta1::Run> Service::CreateRun(const Caller& caller,
                                         const v2beta1::CreateRunRequest& request) {
   v1::SubmitRunRequest submission;
   *submission.mutable_run() = request.run();
-  return SubmitRun(caller, submission);
+  return Submit(caller, submission, Contract::kUpstream);
 }
 
 Result<v2beta1::Run> Service::SubmitRun(const Caller& caller, const v1::SubmitRunRequest& request) {
+  return Submit(caller, request, Contract::kOurs);
+}
+
+Result<v2beta1::Run> Service::Submit(const Caller& caller, const v1::SubmitRunRequest& request,
+                                     Contract contract) {
   const v2beta1::Run& asked = request.run();
   CAUDAL_TRY(CheckRequest(asked));
   CAUDAL_TRY(CheckOrigin(request.origin()));
@@ -210,7 +219,7 @@ Result<v2beta1::Run> Service::SubmitRun(const Caller& caller, const v1::SubmitRu
                 LoadExperiment(caller, experiment_id, Verb::kGet));
   CAUDAL_TRY(auth::Authorize(caller.principal, {Verb::kCreate, Resource::kRun},
                              experiment.name_space, caller.principal.name));
-  CAUDAL_ASSIGN(orchestrator::NewRun made, MakeRun(caller, request));
+  CAUDAL_ASSIGN(orchestrator::NewRun made, MakeRun(caller, request, contract));
   made.row.experiment_id = experiment.id;
   made.row.name_space = experiment.name_space;
   v2beta1::Run created = ToProto(made.row);

@@ -149,11 +149,13 @@ TEST_F(SubmitTest, WhatTheClientKnowsIsKeptAndTheRestIsOurs) {
 TEST_F(SubmitTest, StepsGetVariablesThatNoAnswerShows) {
   v1::SubmitRunRequest request = Request();
   (*request.mutable_settings()->mutable_env())["TOKEN"] = "hunter2";
+  request.mutable_settings()->set_kfp_package("kfp @ https://me:hunter2@host/kfp.whl");
   const auto run = service_.SubmitRun(caller_, request);
   ASSERT_TRUE(run.ok());
   const v1::RunProvenance provenance = ProvenanceOf(run->run_id());
   ASSERT_EQ(provenance.settings().env().count("TOKEN"), 1u);
   EXPECT_EQ(provenance.settings().env().at("TOKEN"), "");
+  EXPECT_EQ(provenance.settings().kfp_package(), "kfp @ https://***@host/kfp.whl");
   EXPECT_EQ(run->DebugString().find("hunter2"), std::string::npos);
 }
 
@@ -207,6 +209,12 @@ TEST_F(SubmitTest, FaultsOfAPipelineThatCameAlongAreTheClients) {
 
   EXPECT_EQ(refused.code(), Code::kInvalidArgument) << refused.ToString();
   EXPECT_NE(refused.message().find("nowhere"), std::string::npos) << refused.message();
+
+  v2beta1::CreateRunRequest upstream;
+  *upstream.mutable_run() = request.run();
+  const base::Status as_upstream = service_.CreateRun(caller_, upstream).status();
+  EXPECT_EQ(as_upstream.code(), Code::kInternal) << as_upstream.ToString();
+  EXPECT_NE(as_upstream.message().find("nowhere"), std::string::npos) << as_upstream.message();
 }
 
 TEST_F(SubmitTest, RefusesOriginsThatAreNone) {

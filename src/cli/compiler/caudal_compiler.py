@@ -31,6 +31,7 @@ import threading
 import time
 import traceback
 import types
+import warnings
 
 IDLE_SECONDS = 15 * 60
 LOOK_SECONDS = 2
@@ -276,7 +277,7 @@ def explain(error, shown):
             shown, error.code)
     told = traceback.TracebackException.from_exception(error)
     keep_users_frames(told)
-    lines = ''.join(told.format()).rstrip('\n')
+    lines = '\n'.join('  ' + line for line in ''.join(told.format()).rstrip('\n').split('\n'))
     return "'%s' cannot be compiled:\n%s" % (shown, lines)
 
 
@@ -315,6 +316,8 @@ def compile_file(request, sdk):
     sys.path.insert(0, os.path.dirname(path))
     sys.argv = [path]
     sys.dont_write_bytecode = True
+    # Once per component, about an image that is advice here.
+    warnings.filterwarnings('ignore', 'The default base_image used by', FutureWarning)
     try:
         target = choose(load(path), shown, request.get('function', ''))
         package = write_package(target)

@@ -40,19 +40,23 @@ std::string FormOf(const std::string& boundary, const std::string& file_name,
          boundary + "--\r\n";
 }
 
-// The upload addresses have error bodies of their own.
+// The upload addresses have error bodies of their own: error_details is error_message with what was
+// done, which the caller knows, and the code in front.
 base::Status UploadError(const http::ClientResponse& response) {
   boost::system::error_code error;
   const boost::json::value json = boost::json::parse(response.body, error);
   std::string text = "the server answered HTTP " + std::to_string(response.status);
+  bool exists = response.status == 409;
   if (!error && json.is_object()) {
-    for (const char* name : {"error_details", "error_message", "message"}) {
-      const boost::json::value* found = json.get_object().if_contains(name);
+    const boost::json::object& body = json.get_object();
+    for (const char* name : {"message", "error_details", "error_message"}) {
+      const boost::json::value* found = body.if_contains(name);
       if (found == nullptr || !found->is_string() || found->get_string().empty()) continue;
       text = std::string(found->get_string());
-      break;
+      exists = exists || text.find("ALREADY_EXISTS") != std::string::npos;
     }
   }
+  if (exists) return {base::Code::kAlreadyExists, text};
   return response.status < 500 ? base::InvalidArgument(text) : base::Internal(text);
 }
 

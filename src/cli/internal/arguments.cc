@@ -6,6 +6,8 @@
 #include <cmath>
 #include <optional>
 
+#include "cli/internal/text.h"
+
 namespace caudal::cli {
 namespace {
 
@@ -170,13 +172,10 @@ std::string HelpText(const Verb& verb) {
     if (!flag.value.empty()) name += " " + std::string(flag.value);
     if (flag.is_repeatable) name += " …";
     names.push_back(name);
-    // "…" is three bytes for one column.
-    width = std::max(width, name.size() - (flag.is_repeatable ? 2 : 0));
+    width = std::max(width, Columns(name));
   }
   for (size_t i = 0; i < names.size(); ++i) {
-    const size_t columns = names[i].size() - (verb.flags[i].is_repeatable ? 2 : 0);
-    text += "  " + names[i] + std::string(width - columns + 2, ' ') +
-            std::string(verb.flags[i].help) + "\n";
+    text += "  " + PadTo(names[i], width) + "  " + std::string(verb.flags[i].help) + "\n";
   }
   if (!verb.examples.empty()) {
     text += "\nExamples\n";

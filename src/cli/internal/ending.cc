@@ -40,13 +40,15 @@ void AppendTable(const std::string& title, const Rows& rows, const Style& style,
   for (size_t i = 0; i < shown; ++i) {
     widths.resize(std::max(widths.size(), rows[i].size()));
     for (size_t k = 0; k < rows[i].size(); ++k) {
-      widths[k] = std::max(widths[k], Columns(rows[i][k]));
+      widths[k] = std::max(widths[k], Columns(Printable(rows[i][k])));
     }
   }
   *text += Dress(title, kBold, style) + "\n";
   for (size_t i = 0; i < shown; ++i) {
     std::string line = " ";
-    for (size_t k = 0; k < rows[i].size(); ++k) line += " " + PadTo(rows[i][k], widths[k]) + " ";
+    for (size_t k = 0; k < rows[i].size(); ++k) {
+      line += " " + PadTo(Printable(rows[i][k]), widths[k]) + " ";
+    }
     line.erase(line.find_last_not_of(' ') + 1);
     *text += line + "\n";
   }
@@ -146,7 +148,7 @@ std::string Indent(const std::string& lines, const std::string& by) {
   std::string text;
   for (size_t begin = 0; begin < lines.size();) {
     const size_t end = std::min(lines.find('\n', begin), lines.size());
-    text += by + lines.substr(begin, end - begin) + "\n";
+    text += by + Printable(lines.substr(begin, end - begin)) + "\n";
     begin = end + 1;
   }
   return text;
@@ -195,7 +197,7 @@ std::string FailedTask(const ReportTask& task, const FailureDetail* detail, cons
   text += (reason.empty() ? "" : ": " + reason) + "\n";
   if (!task.exception().empty()) {
     text += "    " + (task.place().empty() ? "" : Dress(task.place(), kCyan, style) + "  ") +
-            task.exception() + "\n";
+            Printable(task.exception()) + "\n";
     if (detail != nullptr && !detail->source_line.empty()) {
       text += Dress("        " + detail->source_line, kDim, style) + "\n";
     }
@@ -280,7 +282,7 @@ std::string FailureText(const RunReport& report, const std::vector<FailureDetail
     text += FailedTask(*task, detail == details.end() ? nullptr : &*detail, style);
   }
   text += NotRunLines(report, style);
-  if (failed.empty() && report.has_error()) text += "  " + report.error().message() + "\n";
+  if (failed.empty() && report.has_error()) text += Indent(report.error().message(), "  ");
   return text;
 }
 

@@ -145,10 +145,7 @@ std::string RunStateWord(const v2beta1::Run& run) {
   });
   if (run.state() == v2beta1::FAILED && was_canceled) return "canceled";
   if (run.state() == v2beta1::RUNTIME_STATE_UNSPECIFIED) return "pending";
-  std::string word = v2beta1::RuntimeState_Name(run.state());
-  std::transform(word.begin(), word.end(), word.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return word;
+  return Lowercase(v2beta1::RuntimeState_Name(run.state()));
 }
 
 bool HasEnded(const v2beta1::Run& run) {

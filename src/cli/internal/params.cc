@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "cli/internal/arguments.h"
+#include "cli/internal/wording.h"
 #include "wire/json.h"
 
 namespace caudal::cli {
@@ -102,10 +103,7 @@ std::optional<Value> FromText(Type type, const std::string& text) {
     return value;
   }
   std::string json = Trim(text);
-  if (type == ParameterType::BOOLEAN) {  // as Python writes it, too
-    std::transform(json.begin(), json.end(), json.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  }
+  if (type == ParameterType::BOOLEAN) json = Lowercase(json);  // as Python writes it, too
   auto parsed = ParseJson(json);
   if (!parsed) return std::nullopt;
   if (parsed->kind_case() != Value::kNullValue && !Fits(type, *parsed)) return std::nullopt;

@@ -125,7 +125,7 @@ std::string UploadName(const std::string& file) {
 
 // The file's name; that of a version also has the time, as no two may be called the same.
 std::string DefaultName(const std::string& upload_name, bool is_version) {
-  const std::string stem = upload_name.substr(0, upload_name.rfind('.'));
+  const std::string stem = FileStem(upload_name);
   if (!is_version) return stem;
   const std::string now = base::FormatRfc3339(base::SystemClock().Now());
   return stem + "-" + now;
@@ -140,6 +140,14 @@ int PipelineUploadVerb(const Arguments& arguments) {
   const std::string name = arguments.Get("--name", DefaultName(file, arguments.Has("--pipeline")));
   if (!arguments.Has("--pipeline")) {
     const auto made = session->api->UploadPipeline(file, package->package, name);
+    if (made.status().code() == base::Code::kAlreadyExists) {
+      return Fail(kExitWrongInput,
+                  "pipeline '" + name +
+                      "' exists already: add a version to it with 'caudal pipeline "
+                      "upload " +
+                      ShellQuote(arguments.positionals()[0]) + " --pipeline " + ShellQuote(name) +
+                      session->target_words + "', or give another --name");
+    }
     if (!made.ok()) return FailWith(made.status());
     PrintDone(session->form, "uploaded " + NameOf(*made) + "\n", ToJsonValue(*made));
     return kExitOk;

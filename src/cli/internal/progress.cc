@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "base/clock.h"
+#include "cli/internal/objects.h"
 
 namespace caudal::cli {
 namespace {
@@ -27,8 +27,6 @@ constexpr int kUsualRows = 24;
 
 constexpr char kHideCursor[] = "\033[?25l";
 constexpr char kShowCursor[] = "\033[?25h";
-
-int64_t NowMicros() { return base::ToMicros(base::SystemClock().Now()); }
 
 winsize WindowSize(int fd) {
   winsize size{};

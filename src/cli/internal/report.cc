@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cli/internal/text.h"
+#include "cli/internal/wording.h"
 #include "wire/json.h"
 
 namespace caudal::cli {
@@ -184,11 +185,7 @@ std::string FailureReason(const ReportTask& task) {
 
 std::string ValueLine(const Value& value, size_t columns) {
   const bool is_text = value.kind_case() == Value::kStringValue;
-  std::string text = is_text ? value.string_value() : JsonValue(value);
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
-  }
-  return CutTo(text, columns);
+  return CutTo(Printable(is_text ? value.string_value() : JsonValue(value)), columns);
 }
 
 }  // namespace caudal::cli

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include "cli/internal/report.h"
 #include "cli/internal/run_verbs.h"
@@ -10,6 +12,9 @@
 
 namespace caudal::cli {
 namespace {
+
+constexpr int kReconnects = 20;
+constexpr std::chrono::milliseconds kReconnectPause{200};
 
 // What the words name: a run and a step of it; a step left out is "".
 struct LogWords {
@@ -39,12 +44,41 @@ base::Result<LogWords> ReadWords(const std::vector<std::string>& words, Session*
   return read;
 }
 
+bool Print(std::string_view data) {
+  const bool is_written = std::fwrite(data.data(), 1, data.size(), stdout) == data.size();
+  return is_written && std::fflush(stdout) == 0;
+}
+
 base::Result<int> ReadAttempt(const Arguments& arguments, const ReportTask& step) {
   if (!arguments.Has("--attempt")) return 0;
   const auto attempt = ParseInteger(arguments.Get("--attempt"), 1, std::max(1, step.attempts()));
   if (attempt.ok()) return static_cast<int>(*attempt);
   return base::InvalidArgument("--attempt " + attempt.status().message() + "; " + step.path() +
                                " had " + std::to_string(step.attempts()));
+}
+
+// Follows as `caudal run watch` does: when the server is another one, its log goes on where this
+// one broke off. A log only grows, so what was printed is passed over.
+base::Status Follow(const std::string& run_id, const std::string& task_id, int attempt,
+                    const Session& session) {
+  std::string url = session.target.url;
+  size_t printed = 0;
+  for (int failures = 0;;) {
+    size_t passed = 0;
+    const base::Status streamed =
+        Api(url).StreamTaskLog(run_id, task_id, true, attempt, [&](std::string_view data) {
+          const size_t known = std::min(printed - std::min(passed, printed), data.size());
+          passed += data.size();
+          if (known == data.size()) return true;
+          printed += data.size() - known;
+          failures = 0;
+          return Print(data.substr(known));
+        });
+    const bool is_gone = streamed.code() == base::Code::kUnavailable;
+    if (!is_gone || ++failures > kReconnects) return streamed;
+    std::this_thread::sleep_for(kReconnectPause);
+    CAUDAL_ASSIGN(url, FindUrlAgain(session.target, {}));
+  }
 }
 
 }  // namespace
@@ -74,11 +108,10 @@ int RunLogsVerb(const Arguments& arguments) {
     std::fprintf(stderr, "failed, too:  caudal run logs %s %s%s\n", ShortId(run_id).c_str(),
                  ShellQuote(other->path()).c_str(), session->target_words.c_str());
   }
-  const base::Status streamed = session->api->StreamTaskLog(
-      run_id, task.task_id(), arguments.Has("--follow"), *attempt, [](std::string_view data) {
-        const bool is_written = std::fwrite(data.data(), 1, data.size(), stdout) == data.size();
-        return is_written && std::fflush(stdout) == 0;
-      });
+  const base::Status streamed =
+      arguments.Has("--follow")
+          ? Follow(run_id, task.task_id(), *attempt, *session)
+          : session->api->StreamTaskLog(run_id, task.task_id(), false, *attempt, Print);
   return streamed.ok() ? kExitOk : FailWith(streamed);
 }
 

@@ -118,11 +118,7 @@ class RunSession {
                                "/server.log; caudal run --data-dir " + target_.data_dir +
                                " … starts another, which takes the run up");
     }
-    auto again = FindTargetAgain(target_, options_);
-    if (again.ok()) return again->url;
-    // An address is asked until the attempts are used up; a data directory says for certain.
-    if (target_.data_dir.empty()) return target_.url;
-    return again.status();
+    return FindUrlAgain(target_, options_);
   }
 
   // Others may have found our server by its lock file and trusted it with runs.

@@ -15,16 +15,7 @@ int RunWatchVerb(const Arguments& arguments) {
   options.place = PlaceOf(session->target);
   options.target_words = session->target_words;
   options.json = arguments.Has("--json");
-  TargetOptions again;
-  again.server = arguments.Get("--server");
-  again.data_dir = arguments.Get("--data-dir");
-  options.find_again = [target = session->target, again]() -> base::Result<std::string> {
-    const auto found = FindTargetAgain(target, again);
-    if (found.ok()) return found->url;
-    // An address is asked again; a data directory says for certain.
-    if (target.data_dir.empty()) return target.url;
-    return found.status();
-  };
+  options.find_again = [target = session->target] { return FindUrlAgain(target, {}); };
   return WatchRun(*session->api, run->run_id(), options);
 }
 

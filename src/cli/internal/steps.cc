@@ -1,9 +1,9 @@
 #include "cli/internal/steps.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "cli/internal/arguments.h"
+#include "cli/internal/wording.h"
 
 namespace caudal::cli {
 namespace {
@@ -63,11 +63,7 @@ base::Result<const ReportTask*> StepToRead(const v1::RunReport& report) {
 }
 
 std::string StateWord(const std::string& state) {
-  if (state == "OMITTED") return "not run";
-  std::string word = state;
-  std::transform(word.begin(), word.end(), word.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return word;
+  return state == "OMITTED" ? "not run" : Lowercase(state);
 }
 
 }  // namespace caudal::cli

@@ -18,6 +18,7 @@
 #include "cli/internal/params.h"
 #include "cli/internal/python_source.h"
 #include "cli/internal/run_settings.h"
+#include "cli/internal/wording.h"
 #include "spec/package.h"
 #include "spec/parameters.h"
 #include "spec/plan.h"
@@ -28,11 +29,6 @@ namespace {
 using google::protobuf::Struct;
 using google::protobuf::Value;
 using kubeflow::pipelines::backend::api::v2beta1::Run;
-
-std::string Stem(const std::string& path) {
-  const std::string name = path.substr(path.rfind('/') + 1);
-  return name.substr(0, name.rfind('.'));
-}
 
 base::Result<std::string> OneFile(const Arguments& arguments) {
   const auto& words = arguments.positionals();
@@ -99,7 +95,7 @@ std::string DefaultName(const std::string& file) {
   localtime_r(&now, &local);
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
-  return Stem(file) + " " + text;
+  return FileStem(file) + " " + text;
 }
 
 base::Result<GivenParams> ReadParams(const Arguments& arguments) {

@@ -71,7 +71,10 @@ base::Result<Target> UseAddress(const std::string& given, const std::string& nam
   const base::Status healthy = Api(target.url).CheckHealth();
   if (healthy.ok()) return target;
   const std::string by = name[0] == '-' ? "" : " (" + name + ")";
-  return base::Unavailable("no server answers at " + target.url + by + ": " + healthy.message());
+  std::string reason = healthy.message();
+  const std::string again = "no answer from " + target.url + ": ";
+  if (reason.starts_with(again)) reason.erase(0, again.size());
+  return base::Unavailable("no server answers at " + target.url + by + ": " + reason);
 }
 
 base::Result<Target> Start(const TargetOptions& options, const std::string& data_dir) {
@@ -134,6 +137,14 @@ base::Result<Target> FindTarget(const TargetOptions& options) {
 base::Result<Target> FindTargetAgain(const Target& target, const TargetOptions& options) {
   if (target.data_dir.empty()) return UseAddress(target.url, target.name);
   return UseDataDir(options, target.data_dir);
+}
+
+base::Result<std::string> FindUrlAgain(const Target& target, const TargetOptions& options) {
+  const auto again = FindTargetAgain(target, options);
+  if (again.ok()) return again->url;
+  // An address is asked until the attempts are used up; a data directory says for certain.
+  if (target.data_dir.empty()) return target.url;
+  return again.status();
 }
 
 base::Result<Target> PeekTarget(const std::string& server, const std::string& data_dir) {

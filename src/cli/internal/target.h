@@ -54,6 +54,9 @@ base::Result<Target> FindTarget(const TargetOptions& options);
 /// Finds the server of the target's data directory again after it stopped answering.
 base::Result<Target> FindTargetAgain(const Target& target, const TargetOptions& options);
 
+/// The same, where it listens now. A server given by address is at that address, answering or not.
+base::Result<std::string> FindUrlAgain(const Target& target, const TargetOptions& options);
+
 /// "http://host:port" of an address as users write it. Errors: kInvalidArgument.
 base::Result<std::string> NormalizeUrl(const std::string& given);
 

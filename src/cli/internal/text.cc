@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/utf8.h"
+
 namespace caudal::cli {
 namespace {
 
@@ -47,23 +49,51 @@ std::pair<size_t, size_t> FirstCharacter(std::string_view text) {
   return {length, IsIn(kDoubleWidth, point) ? 2 : 1};
 }
 
+// The letter that a terminal sequence begins with after ESC; 0: `text` begins with none. Each has a
+// control character of its own, too: U+009B is ESC [.
+char SequenceKind(std::string_view text, size_t control) {
+  if (text[0] == 0x1b) return text.size() > 1 ? text[1] : '\0';
+  return control == 2 ? static_cast<char>(static_cast<unsigned char>(text[1]) - 0x40) : '\0';
+}
+
+// The bytes of the terminal sequence, or the single control character, that `text` begins with.
+size_t SequenceLength(std::string_view text) {
+  const size_t control = ControlLength(text);
+  if (control == 0) return 0;
+  const char kind = SequenceKind(text, control);
+  size_t end = text[0] == 0x1b && kind != '\0' ? 2 : control;
+  if (kind == '[') {
+    while (end < text.size() && (text[end] < '@' || text[end] > '~')) ++end;
+    return std::min(end + 1, text.size());
+  }
+  if (kind >= ' ' && kind <= '/') {  // ESC ( B
+    while (end < text.size() && text[end] >= ' ' && text[end] <= '/') ++end;
+    return std::min(end + 1, text.size());
+  }
+  const bool is_string = kind != '\0' && std::string_view("]PX^_").find(kind) != text.npos;
+  while (is_string && end < text.size()) {  // up to BEL or ST
+    const std::string_view rest = text.substr(end);
+    if (rest[0] == '\a') return end + 1;
+    if (rest.starts_with("\033\\") || rest.starts_with("\u009c")) return end + 2;
+    ++end;
+  }
+  return end;
+}
+
 // A line of a log as it would stand on a terminal in the end.
-std::string Shown(std::string_view line) {
+std::string Shown(std::string_view log_line) {
+  const std::string text = base::ToUtf8(log_line);
+  std::string_view line = text;
   while (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   if (const size_t begin = line.rfind('\r'); begin != std::string_view::npos) {
     line.remove_prefix(begin + 1);
   }
   std::string shown;
-  for (size_t i = 0; i < line.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(line[i]);
-    if (byte == 0x1b && i + 1 < line.size() && line[i + 1] == '[') {
-      i += 2;
-      while (i < line.size() && (line[i] < '@' || line[i] > '~')) ++i;
-    } else if (byte == '\t') {
-      shown.append(4, ' ');
-    } else if (byte >= ' ' && byte != 0x7f) {
-      shown += line[i];
-    }
+  while (!line.empty()) {
+    const size_t hidden = SequenceLength(line);
+    if (line.front() == '\t') shown.append(4, ' ');
+    if (hidden == 0) shown += line.front();
+    line.remove_prefix(std::max<size_t>(hidden, 1));
   }
   shown.erase(shown.find_last_not_of(' ') + 1);
   return shown;
@@ -113,6 +143,15 @@ std::string PadTo(std::string text, size_t columns) {
   const size_t have = Columns(text);
   if (have < columns) text.append(columns - have, ' ');
   return text;
+}
+
+size_t ControlLength(std::string_view text) {
+  if (text.empty()) return 0;
+  const auto byte = static_cast<unsigned char>(text[0]);
+  if (byte < 0x20 || byte == 0x7f) return 1;
+  if (byte != 0xc2 || text.size() < 2) return 0;
+  const auto second = static_cast<unsigned char>(text[1]);
+  return second >= 0x80 && second <= 0x9f ? 2 : 0;
 }
 
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }

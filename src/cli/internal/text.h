@@ -36,6 +36,10 @@ std::string CutPathTo(const std::string& path, size_t columns);
 /// Blanks added up to so many columns.
 std::string PadTo(std::string text, size_t columns);
 
+/// How many bytes of a control character `text` begins with; 0: it begins with none. Those of two
+/// bytes, U+0080 to U+009F, command terminals as well as ESC does.
+size_t ControlLength(std::string_view text);
+
 /// Up to the first line feed.
 std::string FirstLine(const std::string& text);
 /// The last line that shows something, as it would stand on a terminal: what a carriage return

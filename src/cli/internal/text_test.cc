@@ -36,8 +36,27 @@ TEST(Text, ShowsTheLastLineAsATerminalWould) {
   EXPECT_EQ(LastShownLine("\r 10%|#  |\r 20%|## |"), " 20%|## |");
   EXPECT_EQ(LastShownLine("\r 10%|#  |\r 20%|## |\r"), " 20%|## |");
   EXPECT_EQ(LastShownLine("\033[32mgreen\033[0m\tx\a\n"), "green    x");
+  EXPECT_EQ(LastShownLine("a\033]0;title\ab\033]8;;http://x\033\\c\033(Bd\0337e"), "abcde");
+  EXPECT_EQ(LastShownLine("a\u009b31mb\u009d0;title\u009cc\u0085d"), "abcd");
+  EXPECT_EQ(LastShownLine("a\033]0;without end"), "a");
+  EXPECT_EQ(LastShownLine("a\033["), "a");
+  EXPECT_EQ(LastShownLine("a\033"), "a");
+  EXPECT_EQ(LastShownLine("a\x9b"
+                          "31m"),
+            "a\uFFFD31m");
   EXPECT_EQ(LastShownLine(""), "");
   EXPECT_EQ(LastShownLine("\n \n"), "");
+}
+
+TEST(Text, NamesCannotCommandATerminal) {
+  EXPECT_EQ(Printable("a\033[2Jb\nc\u009b31m"), "a [2Jb c 31m");
+  EXPECT_EQ(Printable("übung\xff"), "übung\uFFFD");
+}
+
+TEST(Text, NamesFilesWithoutTheirEndings) {
+  EXPECT_EQ(FileStem("x/digits.py"), "digits");
+  EXPECT_EQ(FileStem("digits.tar.gz"), "digits");
+  EXPECT_EQ(FileStem("two.parts.yaml"), "two.parts");
 }
 
 TEST(Text, ShowsTheLastLines) {

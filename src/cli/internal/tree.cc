@@ -4,6 +4,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "cli/internal/steps.h"
 #include "cli/internal/wording.h"
 
 namespace caudal::cli {
@@ -122,10 +123,10 @@ void FitTo(size_t most, std::vector<Row>* rows) {
   rows->push_back(rest);
 }
 
-enum class StateWord { kLeftOut, kShown };
+enum class StateRemark { kLeftOut, kShown };
 
 // Duration, attempts and reason; with the word for a state that the glyph alone does not tell.
-std::string Remark(const ReportTask& task, int64_t now_micros, StateWord state_word) {
+std::string Remark(const ReportTask& task, int64_t now_micros, StateRemark state_remark) {
   std::string remark;
   const auto add = [&remark](const std::string& text) {
     if (!text.empty()) remark += (remark.empty() ? "" : "  ") + text;
@@ -135,13 +136,13 @@ std::string Remark(const ReportTask& task, int64_t now_micros, StateWord state_w
     add(DurationText(std::max<int64_t>(0, end - task.started_at())));
   }
   if (task.attempts() > 1) add("attempt " + std::to_string(task.attempts()));
-  if (state_word == StateWord::kShown) {
+  if (state_remark == StateRemark::kShown) {
     if (task.state() == "CACHED" && task.reason().empty()) add("cached");
     if (task.state() == "SKIPPED") add("skipped");
     if (task.state() == "OMITTED") add("not run");
   }
   const bool failed = task.state() == "FAILED" && !task.error().empty();
-  add(FirstLine(failed ? task.error() : task.reason()));
+  add(Printable(FirstLine(failed ? task.error() : task.reason())));
   return remark;
 }
 
@@ -156,7 +157,7 @@ std::string RowLine(const Row& row, size_t width, const TreeExtras& extras, int6
   const Look look = LookOf(task.state());
   const bool is_quiet = WaitsOnly(row) || task.state() == "OMITTED" || task.state() == "SKIPPED";
   std::string name = PadTo(std::string(2 * row.depth, ' ') + LastPart(task.path()), width) + "  ";
-  std::string remark = Remark(task, now_micros, StateWord::kShown);
+  std::string remark = Remark(task, now_micros, StateRemark::kShown);
   if (row.is_closed)
     remark += (remark.empty() ? "" : "  ") + CountText(static_cast<int64_t>(row.steps), "step");
   const auto last_line = extras.last_lines.find(task.task_id());
@@ -242,13 +243,10 @@ std::vector<std::string> TasksWithLiveLog(const RunReport& report, size_t most) 
 }
 
 std::string ChangeLine(const ReportTask& task, int64_t now_micros) {
-  std::string state = task.state();
-  std::transform(state.begin(), state.end(), state.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (task.state() == "OMITTED") state = "not run";
+  const std::string state = StateWord(task.state());
   std::string remark = IsFinal(task.state()) || task.state() == "RETRYING"
-                           ? Remark(task, now_micros, StateWord::kLeftOut)
-                           : FirstLine(task.reason());
+                           ? Remark(task, now_micros, StateRemark::kLeftOut)
+                           : Printable(FirstLine(task.reason()));
   if (remark == state) remark.clear();
   return std::string(LookOf(task.state()).glyph) + " " + task.path() + " " + state +
          (remark.empty() ? "" : ": " + remark);

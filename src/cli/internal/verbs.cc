@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cli/internal/common_flags.h"
+#include "cli/internal/text.h"
 
 namespace caudal::cli {
 namespace {
@@ -88,10 +89,7 @@ const Entry* FindByName(std::string_view name) {
 std::string VerbLine(const Verb& verb, size_t width) {
   std::string name(verb.name);
   if (!verb.positional.empty()) name += " " + std::string(verb.positional);
-  size_t columns = 0;  // "…" is three bytes for one column
-  for (const char c : name) columns += (static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0;
-  return "  " + name + std::string(columns < width ? width - columns : 1, ' ') +
-         std::string(verb.summary) + "\n";
+  return "  " + PadTo(name, width - 1) + " " + std::string(verb.summary) + "\n";
 }
 
 constexpr size_t kNameWidth = 31;
@@ -127,6 +125,9 @@ std::string UnknownVerbText(const std::vector<std::string>& words) {
   const bool in_noun = words.size() > 1 && IsNoun(words[0]);
   const std::string& word = in_noun ? words[1] : words[0];
   const std::string noun = in_noun ? words[0] + " " : "";
+  if (word.starts_with("-")) {
+    return "'" + word + "' stands where a command must; flags come after it: see 'caudal --help'";
+  }
   const auto is_word = [&word](const char* future) { return word == future; };
   const bool is_future =
       noun == "run " && std::any_of(kFutureRunVerbs.begin(), kFutureRunVerbs.end(), is_word);

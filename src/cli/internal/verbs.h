@@ -67,7 +67,8 @@ inline constexpr int kExitWrongInput = 2;
 inline constexpr int kExitUnreachable = 3;
 inline constexpr int kExitInterrupted = 130;
 
-/// Writes each line of `message` to standard error as "caudal: line", and returns `exit_code`.
+/// Writes each line of `message` to standard error as "caudal: line", indented ones as they are,
+/// and returns `exit_code`.
 int Fail(int exit_code, std::string_view message);
 
 /// The same for an error of the API: wrong input exits with 2, an unreachable server with 3.

@@ -30,6 +30,8 @@ TEST(FindVerb, RunIsVerbAndNoun) {
 
 TEST(UnknownVerb, NamesTheNearest) {
   EXPECT_EQ(UnknownVerbText({"rnu"}), "unknown command 'rnu', did you mean 'run'?");
+  EXPECT_EQ(UnknownVerbText({"--server", "x", "run"}),
+            "'--server' stands where a command must; flags come after it: see 'caudal --help'");
   EXPECT_EQ(UnknownVerbText({"zzz"}), "unknown command 'zzz': see 'caudal --help'");
   EXPECT_EQ(UnknownVerbText({"x.yaml"}),
             "unknown command 'x.yaml', to run a pipeline write 'caudal run x.yaml'");

@@ -1,15 +1,42 @@
 #include "cli/internal/wording.h"
 
+#include <algorithm>
+
 #include "base/clock.h"
+#include "base/utf8.h"
+#include "cli/internal/text.h"
 
 namespace caudal::cli {
 
 std::string Printable(std::string_view text) {
-  std::string printable(text);
-  for (char& c : printable) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  const std::string given = base::ToUtf8(text);
+  std::string printable;
+  for (size_t i = 0; i < given.size(); ++i) {
+    const size_t control = ControlLength(std::string_view(given).substr(i));
+    if (control == 0) {
+      printable += given[i];
+      continue;
+    }
+    printable += ' ';
+    i += control - 1;
   }
   return printable;
+}
+
+std::string Lowercase(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return lower;
+}
+
+std::string FileStem(std::string_view path) {
+  std::string_view name = path.substr(path.rfind('/') + 1);
+  for (const std::string_view packed : {".tar.gz", ".tgz"}) {
+    if (name.ends_with(packed)) return std::string(name.substr(0, name.size() - packed.size()));
+  }
+  return std::string(name.substr(0, name.rfind('.')));
 }
 
 std::string AgeText(int64_t then_micros, int64_t now_micros) {

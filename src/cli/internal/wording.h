@@ -8,9 +8,15 @@
 
 namespace caudal::cli {
 
-/// Without line feeds and other control characters, which names from elsewhere may hold: each
-/// becomes a space.
+/// Without line feeds and other control characters, which text from elsewhere may hold: each
+/// becomes a space. Bytes that are no UTF-8 become U+FFFD.
 std::string Printable(std::string_view text);
+
+/// In lower case, of ASCII letters.
+std::string Lowercase(std::string_view text);
+
+/// "digits" of "pipelines/digits.tar.gz".
+std::string FileStem(std::string_view path);
 
 /// "just now", "12 s ago", "3 min ago", "2 h ago", "5 d ago", then the date. Micros since 1970.
 std::string AgeText(int64_t then_micros, int64_t now_micros);

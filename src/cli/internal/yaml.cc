@@ -6,6 +6,7 @@
 #include <cctype>
 #include <string_view>
 
+#include "cli/internal/wording.h"
 #include "wire/json.h"
 
 namespace caudal::cli {
@@ -23,10 +24,7 @@ bool IsPlain(std::string_view text) {
            c == '/' || c == ' ';
   });
   if (!is_simple || text.back() == ' ') return false;
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(kReserved.begin(), kReserved.end(), lower) == kReserved.end();
+  return std::find(kReserved.begin(), kReserved.end(), Lowercase(text)) == kReserved.end();
 }
 
 // A JSON string is a double-quoted YAML string.

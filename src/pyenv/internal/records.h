@@ -10,6 +10,7 @@
 ///   locks/<key>            held (flock) by who builds
 ///   installs.log           one line per installer process that was started
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,8 +37,13 @@ class Disk {
   /// Sets the time of last use.
   void Touch(const std::string& id, int64_t at_micros) const;
 
-  /// Waits until nobody else builds `key`. The lock lasts as long as the descriptor.
-  base::Result<base::UniqueFd> Lock(const std::string& key) const;
+  /// The highest number that a build of `key` ever had, its record readable or not; 0 for none.
+  int LastNumber(const std::string& key) const;
+
+  /// Waits until nobody else builds `key`. The lock lasts as long as the descriptor. Errors:
+  /// kUnavailable once `give_up` says so.
+  base::Result<base::UniqueFd> Lock(const std::string& key,
+                                    const std::function<bool()>& give_up) const;
 
   /// Takes a build away at one blow; DeleteRemoved gives its space back.
   base::Status Remove(const std::string& id) const;

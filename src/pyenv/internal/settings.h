@@ -37,9 +37,6 @@ struct UvSettings {
 /// nullopt when there is an option that uv does not have, named in `unknown`.
 std::optional<UvSettings> ForUv(const Settings& settings, std::string* unknown);
 
-/// `text` with user names and passwords in URLs taken out.
-std::string MaskSecrets(std::string_view text);
-
 /// An environment variable of this process; empty when it is not set.
 std::string Variable(const char* name);
 

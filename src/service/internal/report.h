@@ -12,6 +12,9 @@
 
 namespace caudal::service {
 
+/// Tasks of a run that a report or a record looks at.
+inline constexpr int kMostReportTasks = 100'000;
+
 /// "digits.py:42" where the user's file is known, "train(), line 12 of the component" where it is
 /// not, nothing when no frame of the traceback is the component's.
 std::string PlaceOf(const v1::Traceback& traceback, const v1::RunOrigin& origin);
