@@ -220,7 +220,9 @@ def test_pipelines(cli, folder, unique):
     assert "v2" in text and "who" in text
     ok(cli("pipeline", "upload", file, "--pipeline", unique))
     assert len(json.loads(ok(cli("pipeline", "show", unique, "--json")))["versions"]) == 3
-    assert "already" in wrong(cli("pipeline", "upload", file, "--name", unique))
+    taken = wrong(cli("pipeline", "upload", file, "--name", unique))
+    assert "exists already" in taken and f"--pipeline {unique}" in taken
+    assert "ALREADY_EXISTS" not in taken
     assert "does not exist" in wrong(cli("pipeline", "upload", folder / "nosuch.yaml"))
     assert "no pipeline is called" in wrong(cli("pipeline", "show", "nosuch"))
     assert "add --yes" in wrong(cli("pipeline", "delete", unique))

@@ -149,9 +149,15 @@ def test_surroundings_are_the_callers(run, tmp_path):
     assert report_of(done)["outputs"] == {"Output": f"{tmp_path}!"}
 
 
+def test_no_warning_about_images_which_are_advice(run):
+    source = "from kfp import dsl\n\n@dsl.component\ndef say() -> str:\n    return 'hi'\n"
+    done = run("one.py", "--detach", files={"one.py": source})
+    assert done.returncode == 0 and "base_image" not in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("name, source, wanted", [
     ("raises", "def inner():\n    raise ValueError('too bad')\n\ninner()\n",
-     ["'bad.py' cannot be compiled", 'File "bad.py", line 4, in <module>',
+     ["'bad.py' cannot be compiled:\n  Traceback", 'File "bad.py", line 4, in <module>',
       'File "bad.py", line 2, in inner', "ValueError: too bad"]),
     ("fails in the SDK", ONE.replace("say(text=text)", "say(text=3)"),
      ['File "bad.py", line 11, in one', "'STRING'", "Incompatible argument"]),
