@@ -186,8 +186,9 @@ TEST_F(Code, AFileOfAnySizeIsAFault) {
 TEST_F(Code, ANameThatCannotBePackedIsNamedWithItsFolder) {
   Write("lib/a\nb.py", "");
   EXPECT_EQ(PackCode(root_ + "/lib").status().message(),
-            "--with '" + root_ + "/lib': entry 'a?b.py' has a control character in its name; "
-            "rename it");
+            "--with '" + root_ +
+                "/lib': entry 'a?b.py' has a control character in its name; "
+                "rename it");
 }
 
 class Git : public Folder {
