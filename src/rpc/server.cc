@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
@@ -35,6 +36,16 @@ void Log(gpr_log_func_args* args) {
     base::LogInfo(std::string("grpc: ") + args->message);
 }
 
+// All callback servers of a process share one completion queue, which gRPC 1.51 frees with the last of
+// them, now and then twice. A server that listens nowhere and never ends keeps it.
+void KeepQueue() {
+  static grpc::CallbackGenericService service;
+  grpc::ServerBuilder builder;
+  builder.RegisterCallbackGenericService(&service);
+  static const grpc::Server* const keeper = builder.BuildAndStart().release();
+  static_cast<void>(keeper);
+}
+
 // Process-wide settings, before the first server.
 void SetUp() {
   static std::once_flag once;
@@ -42,6 +53,7 @@ void SetUp() {
     gpr_set_log_function(Log);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    KeepQueue();
   });
 }
 
