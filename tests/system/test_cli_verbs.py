@@ -356,7 +356,7 @@ class Terminal:
     def __init__(self, words, env=None):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.environ.update({"TERM": "xterm", **(env or {})})
+            os.environ.update({"TERM": "xterm", "NO_COLOR": "", **(env or {})})
             os.execvp(words[0], words)
         self.text = ""
 
