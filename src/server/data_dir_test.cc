@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -31,6 +32,40 @@ TEST(DataDir, IsFreeAgainAfterItsOwner) {
   const std::string dir = FreshDir();
   { ASSERT_TRUE(DataDir::Claim(dir).ok()); }
   EXPECT_TRUE(DataDir::Claim(dir).ok());
+  ASSERT_TRUE(base::RemoveTree(dir).ok());
+}
+
+TEST(DataDir, ALockThatOutlivesItsOwnerIsWaitedFor) {
+  const std::string dir = FreshDir();
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  pid_t heir = -1;
+  {
+    auto owner = DataDir::Claim(dir);
+    ASSERT_TRUE(owner.ok()) << owner.status().ToString();
+    heir = fork();
+    if (heir == 0) {  // has the lock too, until the pipe is closed
+      close(ends[1]);
+      char ignored;
+      _exit(static_cast<int>(read(ends[0], &ignored, 1)));
+    }
+    const pid_t gone = fork();
+    if (gone == 0) _exit(0);
+    ASSERT_EQ(waitpid(gone, nullptr, 0), gone);
+    ASSERT_TRUE(base::WriteFileAtomic(dir + "/new", "{\"pid\":" + std::to_string(gone) + "}").ok());
+    ASSERT_EQ(system(("cat " + dir + "/new > " + dir + "/lock").c_str()), 0);  // the file stays
+  }
+  int waits = 0;
+
+  const auto next = DataDir::Claim(dir, [&] {
+    ++waits;
+    close(ends[1]);
+    return waitpid(heir, nullptr, 0) == heir;
+  });
+
+  EXPECT_TRUE(next.ok()) << next.status().ToString();
+  EXPECT_EQ(waits, 1);
+  close(ends[0]);
   ASSERT_TRUE(base::RemoveTree(dir).ok());
 }
 

@@ -1,6 +1,7 @@
 #include "server/internal/data_dir.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +9,9 @@
 #include <boost/json.hpp>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <optional>
+#include <thread>
 
 #include "base/log.h"
 #include "base/version.h"
@@ -20,13 +23,42 @@ namespace json = boost::json;
 using base::Result;
 using base::Status;
 
-std::string OwnerPid(const std::string& lock_path) {
+constexpr std::chrono::milliseconds kLook{10};
+constexpr std::chrono::milliseconds kPatience{2000};
+
+/// Who says to own the directory; nullopt when nobody has said so.
+std::optional<pid_t> OwnerPid(const std::string& lock_path) {
   const auto text = base::ReadFile(lock_path, 4096);
-  if (!text.ok()) return "unknown";
+  if (!text.ok()) return std::nullopt;
   json::error_code error;
   const json::value owner = json::parse(*text, error);
-  if (error || !owner.is_object() || !owner.get_object().contains("pid")) return "unknown";
-  return json::serialize(owner.get_object().at("pid"));
+  if (error || !owner.is_object()) return std::nullopt;
+  const json::value* pid = owner.get_object().if_contains("pid");
+  if (pid == nullptr || !pid->is_int64()) return std::nullopt;
+  return static_cast<pid_t>(pid->get_int64());
+}
+
+bool IsAlive(pid_t pid) { return kill(pid, 0) == 0 || errno != ESRCH; }
+
+/// Takes the lock, or tells who has it. A server that was killed while it started a program leaves
+/// the lock to that program's process until its exec: such a lock is waited for.
+Status TakeLock(int lock, const std::string& path, const std::function<bool()>& wait_more) {
+  while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    const auto owner = OwnerPid(path + "/lock");
+    if ((owner && IsAlive(*owner)) || !wait_more()) {
+      return base::Unavailable("data directory " + path + " is owned by the server with pid " +
+                               (owner ? std::to_string(*owner) : "unknown") +
+                               "; stop it with: caudal server stop --data-dir " + path);
+    }
+  }
+  return {};
+}
+
+std::function<bool()> ForAMoment() {
+  return [end = std::chrono::steady_clock::now() + kPatience] {
+    std::this_thread::sleep_for(kLook);
+    return std::chrono::steady_clock::now() < end;
+  };
 }
 
 // "1234" and "1234.log" → 1234.
@@ -39,7 +71,9 @@ std::optional<int64_t> KeyOf(const std::string& name) {
 
 }  // namespace
 
-Result<DataDir> DataDir::Claim(const std::string& path) {
+Result<DataDir> DataDir::Claim(const std::string& path) { return Claim(path, ForAMoment()); }
+
+Result<DataDir> DataDir::Claim(const std::string& path, const std::function<bool()>& wait_more) {
   CAUDAL_TRY(base::MakeDirs(path));
   // A root server builds environments as an unprivileged user, who must be able to pass through.
   const unsigned mode = geteuid() == 0 ? 0711 : 0700;
@@ -47,11 +81,7 @@ Result<DataDir> DataDir::Claim(const std::string& path) {
   const std::string lock_path = path + "/lock";
   base::UniqueFd lock(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock.valid()) return base::FromErrno(errno, "cannot open " + lock_path);
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return base::Unavailable("data directory " + path + " is owned by the server with pid " +
-                             OwnerPid(lock_path) +
-                             "; stop it with: caudal server stop --data-dir " + path);
-  }
+  CAUDAL_TRY(TakeLock(lock.get(), path, wait_more));
   if (ftruncate(lock.get(), 0) != 0) return base::FromErrno(errno, "cannot empty " + lock_path);
   for (const char* folder : {"objects", "work", "logs"}) {
     CAUDAL_TRY(base::MakeDirs(path + "/" + folder));

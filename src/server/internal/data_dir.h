@@ -17,8 +17,11 @@ namespace caudal::server {
 class DataDir {
  public:
   /// Makes the directory and its folders and takes the lock. Errors: kUnavailable when another
-  /// server owns it, naming its pid; by errno.
+  /// server owns it, naming its pid; by errno. A lock that only outlives its owner is waited for,
+  /// as long as `wait_more` says so after a pause (by default two seconds).
   static base::Result<DataDir> Claim(const std::string& path);
+  static base::Result<DataDir> Claim(const std::string& path,
+                                     const std::function<bool()>& wait_more);
 
   const std::string& path() const { return path_; }
   /// Tells others where the owner listens: {"pid", "http", "version"} in `lock`.
