@@ -36,8 +36,8 @@ void Log(gpr_log_func_args* args) {
     base::LogInfo(std::string("grpc: ") + args->message);
 }
 
-// All callback servers of a process share one completion queue, which gRPC 1.51 frees with the last of
-// them, now and then twice. A server that listens nowhere and never ends keeps it.
+// All callback servers of a process share one completion queue, which gRPC 1.51 frees with the last
+// of them, now and then twice. A server that listens nowhere and never ends keeps it.
 void KeepQueue() {
   static grpc::CallbackGenericService service;
   grpc::ServerBuilder builder;
