@@ -82,10 +82,9 @@ TEST(ToReport, AFailedStepShowsWhatItWasGivenAndRaised) {
   tasks[1].mutable_provenance()->set_isolation("sandbox");
   tasks[1].mutable_provenance()->set_interpreter("/usr/bin/python3.11");
 
-  EXPECT_TRUE(NeedsInfo(tasks));
-  v1::RunInfo info;
-  *info.mutable_origin() = Origin();
-  const v1::RunReport report = ToReport({}, tasks, *engine::PipelinePlan("train"), info, "/data");
+  const store::Submission submission{Origin(), {}};
+  const v1::RunReport report =
+      ToReport({}, tasks, *engine::PipelinePlan("train"), submission, "/data");
 
   EXPECT_EQ(report.isolation(), "sandbox");
   EXPECT_EQ(report.python(), "3.11");
@@ -97,20 +96,18 @@ TEST(ToReport, AFailedStepShowsWhatItWasGivenAndRaised) {
   EXPECT_EQ(task.input_artifacts().at("rows").artifacts(0).size_bytes(), 1234);
 
   tasks[1].set_state(v1::SUCCEEDED);
-  EXPECT_FALSE(NeedsInfo(tasks));
   EXPECT_TRUE(
       ToReport({}, tasks, *engine::PipelinePlan("train"), {}, "/data").tasks(0).inputs().empty());
 }
 
 TEST(ToReport, IsolationIsTheOneAskedForUntilAStepTellsIts) {
   std::vector<v1::Task> tasks(1);
-  v1::RunInfo info;
-  info.mutable_settings()->set_isolation("sandbox");
-  EXPECT_TRUE(NeedsInfo(tasks));
-  EXPECT_EQ(ToReport({}, tasks, *engine::PipelinePlan("train"), info, "/data").isolation(),
+  store::Submission submission;
+  submission.settings.set_isolation("sandbox");
+  EXPECT_EQ(ToReport({}, tasks, *engine::PipelinePlan("train"), submission, "/data").isolation(),
             "sandbox");
   tasks[0].mutable_provenance()->set_isolation("process");
-  EXPECT_EQ(ToReport({}, tasks, *engine::PipelinePlan("train"), info, "/data").isolation(),
+  EXPECT_EQ(ToReport({}, tasks, *engine::PipelinePlan("train"), submission, "/data").isolation(),
             "process");
 }
 

@@ -153,11 +153,8 @@ Result<v1::RunReport> Service::GetRunReport(const Caller& caller,
     return database.InReadTransaction([&]() -> Status {
       CAUDAL_ASSIGN(row, store::GetRun(database, request.run_id()));
       CAUDAL_ASSIGN(const auto tasks, store::ListTasks(database, row.key, kMostReportTasks));
-      v1::RunInfo info;
-      if (NeedsInfo(tasks)) {
-        CAUDAL_ASSIGN(info, store::GetRunInfo(database, row.key));
-      }
-      report = ToReport(row, tasks, *plan, info, options_.data_dir);
+      CAUDAL_ASSIGN(const store::Submission submission, store::GetSubmission(database, row.key));
+      report = ToReport(row, tasks, *plan, submission, options_.data_dir);
       return {};
     });
   }));

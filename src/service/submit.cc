@@ -175,8 +175,7 @@ Result<orchestrator::NewRun> Service::MakeRun(const Caller& caller,
   if (info.settings().isolation().empty()) {
     info.mutable_settings()->set_isolation(options_.isolation);
   }
-  *info.mutable_origin() = CompleteOrigin(request.origin(), row, pipeline);
-  row.submission = {info.origin(), info.settings()};
+  row.submission = {CompleteOrigin(request.origin(), row, pipeline), info.settings()};
   return made;
 }
 

@@ -325,23 +325,6 @@ Result<std::vector<v1::LogRecord>> ReadLog(sql::Database& database, int64_t run_
   return records;
 }
 
-Result<v1::RunInfo> GetRunInfo(sql::Database& database, int64_t run_key) {
-  v1::LogRecord first;
-  CAUDAL_TRY(database.Query("SELECT body FROM event WHERE run_key=$1 AND seq=1", {run_key},
-                            [&](const sql::Row& row) { first.ParseFromString(row.Text(0)); }));
-  if (first.event().has_run_created()) {
-    return std::move(*first.mutable_event()->mutable_run_created()->mutable_info());
-  }
-  // The events have been folded: then there is a snapshot.
-  v1::Snapshot snapshot;
-  CAUDAL_TRY(database.Query("SELECT body FROM snapshot WHERE run_key=$1", {run_key},
-                            [&](const sql::Row& row) { snapshot.ParseFromString(row.Text(0)); }));
-  if (!snapshot.has_info()) {
-    return base::NotFound("run " + std::to_string(run_key) + " has no record of its start");
-  }
-  return std::move(*snapshot.mutable_info());
-}
-
 Result<std::vector<int64_t>> ListOpenRuns(sql::Database& database) {
   std::vector<int64_t> keys;
   CAUDAL_TRY(database.Query("SELECT key FROM run WHERE phase IN (1, 2, 5) ORDER BY key", {},

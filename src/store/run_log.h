@@ -49,9 +49,6 @@ struct LoadedRun {
 base::Result<LoadedRun> LoadRun(sql::Database& database, int64_t run_key,
                                 std::shared_ptr<const spec::Plan> plan);
 
-/// The facts about a run that its first event brought. Errors: kNotFound.
-base::Result<v1::RunInfo> GetRunInfo(sql::Database& database, int64_t run_key);
-
 /// The whole history of a run in order, folded or not. Errors: kDataLoss for a log that cannot be
 /// read.
 base::Result<std::vector<v1::LogRecord>> ReadLog(sql::Database& database, int64_t run_key);

@@ -1,6 +1,5 @@
 #include "service/internal/report.h"
 
-#include <algorithm>
 #include <functional>
 #include <map>
 #include <queue>
@@ -154,17 +153,8 @@ std::string PlaceOf(const v1::Traceback& traceback, const v1::RunOrigin& origin)
   return traceback.function().empty() ? line : traceback.function() + "(), " + line;
 }
 
-bool NeedsInfo(const std::vector<v1::Task>& tasks) {
-  const auto raised = [](const v1::Task& task) {
-    return IsFailedStep(task) && task.has_traceback();
-  };
-  const auto ran = [](const v1::Task& task) { return task.has_provenance(); };
-  return std::any_of(tasks.begin(), tasks.end(), raised) ||
-         std::none_of(tasks.begin(), tasks.end(), ran);
-}
-
 v1::RunReport ToReport(const store::Run& row, const std::vector<v1::Task>& tasks,
-                       const spec::Plan& plan, const v1::RunInfo& info,
+                       const spec::Plan& plan, const store::Submission& submission,
                        const std::string& data_dir) {
   v1::RunReport report;
   report.set_run_id(row.id);
@@ -176,7 +166,7 @@ v1::RunReport ToReport(const store::Run& row, const std::vector<v1::Task>& tasks
   report.set_sequence(row.seq);
   report.set_is_final(model::IsFinal(static_cast<v1::RunPhase>(row.phase)));
   AddError(row, tasks, &report);
-  AddSurroundings(tasks, info.settings(), &report);
+  AddSurroundings(tasks, submission.settings, &report);
   if (tasks.empty()) return report;
   *report.mutable_outputs() = tasks[0].output_parameters();
   AddArtifacts(tasks[0].output_artifacts(), data_dir, report.mutable_artifacts());
@@ -189,7 +179,7 @@ v1::RunReport ToReport(const store::Run& row, const std::vector<v1::Task>& tasks
     shown->set_task_id(model::TaskId(row.id, paths[i]));
     const spec::ComponentKind kind = plan.components[static_cast<size_t>(components[i])].kind;
     shown->set_kind(kind == spec::ComponentKind::kDag ? "dag" : "container");
-    AddTask(tasks[i], info.origin(), data_dir, shown);
+    AddTask(tasks[i], submission.origin, data_dir, shown);
   }
   return report;
 }

@@ -19,16 +19,13 @@ inline constexpr int kMostReportTasks = 100'000;
 /// not, nothing when no frame of the traceback is the component's.
 std::string PlaceOf(const v1::Traceback& traceback, const v1::RunOrigin& origin);
 
-/// Whether ToReport makes use of the run's info.
-bool NeedsInfo(const std::vector<v1::Task>& tasks);
-
 /// Indexes of all tasks in the order in which people read them: a task after what it depends on,
 /// the tasks of a group right after the group.
 std::vector<size_t> ReadingOrder(const std::vector<v1::Task>& tasks, const spec::Plan& plan);
 
 /// Tasks are in reading order. `data_dir` makes local paths of artifacts and logs.
 v1::RunReport ToReport(const store::Run& row, const std::vector<v1::Task>& tasks,
-                       const spec::Plan& plan, const v1::RunInfo& info,
+                       const spec::Plan& plan, const store::Submission& submission,
                        const std::string& data_dir);
 
 }  // namespace caudal::service
