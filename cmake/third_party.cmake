@@ -40,6 +40,10 @@ list(FILTER GRPC_NAMES INCLUDE REGEX "^(grpc|gpr|absl)")
 caudal_static_library(grpc_static grpc++_reflection ${GRPC_NAMES} address_sorting upb cares re2)
 target_link_libraries(grpc_static INTERFACE protobuf::libprotobuf ZLIB::ZLIB Threads::Threads)
 
+# Regular expressions in linear time, for expressions.
+caudal_static_library(re2_static re2)
+target_link_libraries(re2_static INTERFACE Threads::Threads)
+
 # Boost.JSON and Beast are compiled once, in base/json_impl.cc and http/beast_impl.cc.
 add_library(boost_json INTERFACE)
 target_link_libraries(boost_json INTERFACE Boost::headers)
