@@ -10,6 +10,8 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "expr/expr.h"
+#include "kubernetes_platform/kubernetes_executor_config.pb.h"
 #include "spec/package.h"
 #include "spec/parameters.h"
 #include "spec/plan.h"
@@ -21,26 +23,67 @@ namespace {
 constexpr char kFolder[] = "tests/conformance/spec";
 
 const char* KindName(ComponentKind kind) {
-  return kind == ComponentKind::kDag         ? "dag"
-         : kind == ComponentKind::kContainer ? "container"
-                                             : "importer";
+  switch (kind) {
+    case ComponentKind::kDag:
+      return "dag";
+    case ComponentKind::kContainer:
+      return "container";
+    case ComponentKind::kImporter:
+      return "importer";
+    case ComponentKind::kCreateVolume:
+      return "create volume";
+    case ComponentKind::kDeleteVolume:
+      return "delete volume";
+  }
+  return "";
+}
+
+std::string DescribeLoop(const LoopPlan& loop) {
+  std::string text = "    for each '" + loop.item_input + "' of ";
+  if (loop.over == LoopPlan::Over::kRawList) {
+    google::protobuf::Value list;
+    *list.mutable_list_value() = loop.raw;
+    text += wire::ValueToGoJson(list);
+  } else {
+    text += (loop.over == LoopPlan::Over::kArtifacts ? "artifacts '" : "parameter '") +
+            loop.items_input + "'";
+  }
+  if (loop.parallelism > 0) text += ", " + std::to_string(loop.parallelism) + " at a time";
+  return text + "\n";
 }
 
 std::string DescribeTask(const Plan& plan, const Component& dag, const TaskPlan& task) {
-  std::string line = "  " + task.name + ": " + plan.components[task.component].name;
+  std::string text = "  " + task.name + ": " + plan.components[task.component].name;
   for (const int up : task.upstream) {
-    line += (up == task.upstream.front() ? " after " : ", ") + dag.tasks[up].name;
+    text += (up == task.upstream.front() ? " after " : ", ") + dag.tasks[up].name;
   }
-  return line + "\n";
+  if (task.runs_always) text += ", runs always";
+  text += "\n";
+  if (task.condition) text += "    if " + expr::TextOf(*task.condition) + "\n";
+  if (task.loop) text += DescribeLoop(*task.loop);
+  for (const auto& [input, selector] : task.selectors) {
+    text += "    '" + input + "' is " + expr::TextOf(*selector) + "\n";
+  }
+  return text;
+}
+
+std::string DescribeSettings(const Component& component) {
+  if (!component.kubernetes) return "";
+  return " with " + wire::ToJson(*component.kubernetes, wire::FieldNames::kCamelCase);
 }
 
 std::string Describe(const Plan& plan) {
   std::string text;
+  if (plan.deadline_seconds > 0) {
+    text += "at most " + std::to_string(plan.deadline_seconds) + " s\n";
+  }
+  if (plan.has_workspace) text += "with a workspace\n";
   for (const Component& component : plan.components) {
     text += component.name + ": " + KindName(component.kind);
-    if (component.executor.has_container()) text += " " + component.executor.container().image();
-    if (component.kubernetes_config.fields_size() > 0) text += " with Kubernetes settings";
-    text += "\n";
+    if (component.kind == ComponentKind::kContainer) {
+      text += " " + component.executor.container().image();
+    }
+    text += DescribeSettings(component) + "\n";
     for (const TaskPlan& task : component.tasks) text += DescribeTask(plan, component, task);
   }
   for (const base::Fault& fault : FindUnsupported(plan)) {

@@ -19,27 +19,27 @@ class Corpus : public testing::Test {
     names_ = *names;
   }
 
-  static base::Result<std::shared_ptr<const Plan>> PlanOf(const std::string& name) {
+  static base::Status CheckRunnable(const std::string& name) {
     CAUDAL_ASSIGN(const std::string text, base::ReadFile(std::string(kFolder) + "/" + name));
     CAUDAL_ASSIGN(Package package, LoadPackage(text));
-    return MakePlan(std::move(package));
+    CAUDAL_ASSIGN(const auto plan, MakePlan(std::move(package)));
+    return base::FaultsToStatus(FindUnsupported(*plan));
   }
 
   std::vector<std::string> names_;
 };
 
-TEST_F(Corpus, EveryPipelineIsPlannedExceptTheMisspeltOne) {
+TEST_F(Corpus, EveryPipelineCanRunExceptTheMisspeltOne) {
   EXPECT_GE(names_.size(), 58u);
   for (const std::string& name : names_) {
-    const auto plan = PlanOf(name);
-    if (name == "invalid_yaml.yaml") {
-      EXPECT_EQ(plan.status().message(), "components_1: unknown field, did you mean 'components'");
-    } else {
-      EXPECT_TRUE(plan.ok()) << name << ":\n" << plan.status().message();
-    }
+    const base::Status status = CheckRunnable(name);
+    const std::string wanted =
+        name == "invalid_yaml.yaml" ? "components_1: unknown field, did you mean 'components'" : "";
+    EXPECT_EQ(status.message(), wanted) << name;
   }
 }
 
+// row: E20
 TEST_F(Corpus, StoredTextReadsBackAsTheSamePackage) {
   for (const std::string& name : names_) {
     const auto text = base::ReadFile(std::string(kFolder) + "/" + name);

@@ -1,40 +1,14 @@
-#include <algorithm>
-#include <boost/json.hpp>
 #include <set>
 
 #include "spec/internal/check.h"
 #include "spec/parameters.h"
-#include "wire/json.h"
 
 namespace caudal::spec::internal {
 namespace {
 
-using google::protobuf::Value;
-using ml_pipelines::ComponentInputsSpec;
 using ml_pipelines::ComponentSpec;
 using ml_pipelines::ParameterType;
-using ml_pipelines::PipelineTaskSpec;
 using ml_pipelines::TaskInputsSpec;
-
-bool IsLoop(const PipelineTaskSpec& task) {
-  return task.has_parameter_iterator() || task.has_artifact_iterator();
-}
-
-const std::string& ItemInput(const PipelineTaskSpec& task) {
-  return task.has_artifact_iterator() ? task.artifact_iterator().item_input()
-                                      : task.parameter_iterator().item_input();
-}
-
-/// The input a loop takes its items from, or empty when they are in the pipeline itself.
-const std::string& ItemsInput(const PipelineTaskSpec& task) {
-  return task.has_artifact_iterator() ? task.artifact_iterator().items().input_artifact()
-                                      : task.parameter_iterator().items().input_parameter();
-}
-
-bool HasPlaceholder(const Value& value) {
-  return value.kind_case() == Value::kStringValue &&
-         value.string_value().find("{{$") != std::string::npos;
-}
 
 /// Items of loops are declared STRING when their type is unknown, so their declaration binds
 /// nobody.
@@ -55,11 +29,11 @@ class Checker {
   void CheckTask(const TaskPlan& task) {
     const std::string path = TaskPath(dag_, task.name);
     const ComponentSpec& component = *plan_.components[task.component].spec;
-    CheckIterator(task, component, path);
-    for (const std::string& name : Sorted(task.spec->inputs().parameters())) {
+    if (task.loop) CheckLoop(task, plan_.components[task.component], path, &faults_);
+    for (const std::string& name : SortedKeysOf(task.spec->inputs().parameters())) {
       CheckParameter(task, component, name, path + ".inputs.parameters." + name);
     }
-    for (const std::string& name : Sorted(task.spec->inputs().artifacts())) {
+    for (const std::string& name : SortedKeysOf(task.spec->inputs().artifacts())) {
       CheckArtifact(task, component, name, path + ".inputs.artifacts." + name);
     }
     CheckNothingMissing(task, component, path);
@@ -76,9 +50,8 @@ class Checker {
         CheckRuntimeValue(source.runtime_value(), path);
         break;
       case ParameterSource::kTaskFinalStatus:
-        FindTask(source.task_final_status().producer_task(),
-                 path + ".taskFinalStatus.producerTask");
-        break;
+        return CheckFinalStatus(source.task_final_status().producer_task(),
+                                path + ".taskFinalStatus.producerTask");
       case ParameterSource::KIND_NOT_SET:
         faults_.Report(path,
                        "says nowhere where its value comes from, wants one of runtimeValue, "
@@ -89,13 +62,6 @@ class Checker {
   }
 
  private:
-  template <typename Map>
-  static std::vector<std::string> Sorted(const Map& map) {
-    std::vector<std::string> keys = KeysOf(map);
-    std::sort(keys.begin(), keys.end());
-    return keys;
-  }
-
   const TaskPlan* FindTask(const std::string& name, const std::string& path) {
     const auto found = dag_.position.find(name);
     if (found != dag_.position.end()) return &dag_.tasks[found->second];
@@ -119,9 +85,15 @@ class Checker {
                          faults_.DidYouMean(output.output_parameter_key(), outputs));
       return {};
     }
-    if (IsLoop(*producer->spec)) return {};  // a list of what is declared, or declared as that list
-    return {declared->second.parameter_type(),
-            "output '" + output.output_parameter_key() + "' of task '" + producer->name + "'"};
+    // A loop gives a list of what its body gives, whichever of the two its body declares.
+    const std::string what = "output '" + output.output_parameter_key() + "' of ";
+    if (producer->loop) return {ParameterType::LIST, what + "loop '" + producer->name + "'"};
+    return {declared->second.parameter_type(), what + "task '" + producer->name + "'"};
+  }
+
+  Declared CheckFinalStatus(const std::string& producer, const std::string& path) {
+    FindTask(producer, path);
+    return {ParameterType::TASK_FINAL_STATUS, "the final status of task '" + producer + "'"};
   }
 
   Declared CheckComponentInput(const ParameterSource& source, const std::string& path) {
@@ -164,28 +136,17 @@ class Checker {
       return;
     }
     const bool is_iterated =
-        IsLoop(*task.spec) && (name == ItemInput(*task.spec) || name == ItemsInput(*task.spec));
-    if (is_iterated || !source.parameter_expression_selector().empty()) return;
+        task.loop && (name == task.loop->item_input || name == task.loop->items_input);
+    if (is_iterated) return;
+    const bool converts = source.parameter_expression_selector().empty();
     if (source.runtime_value().has_constant()) {
-      return CheckConstant(source.runtime_value().constant(), declared->second,
-                           path + ".runtimeValue.constant");
+      return CheckConstant(source.runtime_value().constant(), declared->second, converts,
+                           path + ".runtimeValue.constant", &faults_);
     }
-    if (!CanConvert(from.type, declared->second.parameter_type())) {
+    if (converts && !CanConvert(from.type, declared->second.parameter_type())) {
       faults_.Report(path, "wants " + TypeName(declared->second.parameter_type()) + ", but " +
                                from.what + " is " + TypeName(from.type));
     }
-  }
-
-  void CheckConstant(const Value& constant, const ComponentInputsSpec::ParameterSpec& declared,
-                     const std::string& path) {
-    if (HasPlaceholder(constant)) return;
-    if (constant.kind_case() == Value::kNullValue) {
-      if (!declared.is_optional()) faults_.Report(path, "is null, but the input is not optional");
-      return;
-    }
-    if (declared.parameter_type() == ParameterType::PARAMETER_TYPE_ENUM_UNSPECIFIED) return;
-    const auto converted = ConvertParameter(declared.parameter_type(), constant);
-    if (!converted.ok()) faults_.Report(path, converted.status().message());
   }
 
   void CheckArtifact(const TaskPlan& task, const ComponentSpec& component, const std::string& name,
@@ -204,7 +165,9 @@ class Checker {
     }
     const auto& inputs = component.input_definitions().artifacts();
     const auto declared = inputs.find(name);
-    if (declared == inputs.end() || IsLoop(*task.spec) || what.empty()) return;
+    const bool is_iterated =
+        task.loop && (name == task.loop->item_input || name == task.loop->items_input);
+    if (declared == inputs.end() || is_iterated || what.empty()) return;
     if (declared->second.is_artifact_list() == is_list) return;
     faults_.Report(path, is_list ? "wants one artifact, but " + what + " is a list"
                                  : "wants a list of artifacts, but " + what + " is a single one");
@@ -226,9 +189,9 @@ class Checker {
                          faults_.DidYouMean(output.output_artifact_key(), outputs));
       return false;
     }
-    if (IsLoop(*producer->spec)) return true;
-    *what = "output '" + output.output_artifact_key() + "' of task '" + producer->name + "'";
-    *is_list = declared->second.is_artifact_list();
+    *what = "output '" + output.output_artifact_key() + "' of " +
+            (producer->loop ? "loop '" : "task '") + producer->name + "'";
+    *is_list = producer->loop || declared->second.is_artifact_list();
     return true;
   }
 
@@ -250,9 +213,9 @@ class Checker {
 
   void CheckNothingMissing(const TaskPlan& task, const ComponentSpec& component,
                            const std::string& path) {
-    const std::string item = IsLoop(*task.spec) ? ItemInput(*task.spec) : "";
+    const std::string item = task.loop ? task.loop->item_input : "";
     const auto& parameters = component.input_definitions().parameters();
-    for (const std::string& name : Sorted(parameters)) {
+    for (const std::string& name : SortedKeysOf(parameters)) {
       const auto& declared = parameters.at(name);
       const bool is_filled = declared.is_optional() || declared.has_default_value() ||
                              declared.parameter_type() == ParameterType::TASK_CONFIG ||
@@ -263,7 +226,7 @@ class Checker {
                          task.spec->component_ref().name() + "' and has no default, give it");
     }
     const auto& artifacts = component.input_definitions().artifacts();
-    for (const std::string& name : Sorted(artifacts)) {
+    for (const std::string& name : SortedKeysOf(artifacts)) {
       const bool is_filled = artifacts.at(name).is_optional() || name == item ||
                              task.spec->inputs().artifacts().contains(name);
       if (is_filled) continue;
@@ -271,46 +234,6 @@ class Checker {
                                                      task.spec->component_ref().name() +
                                                      "', give it");
     }
-  }
-
-  void CheckIterator(const TaskPlan& task, const ComponentSpec& component,
-                     const std::string& path) {
-    if (!IsLoop(*task.spec)) return;
-    const bool of_artifacts = task.spec->has_artifact_iterator();
-    const std::string here = path + (of_artifacts ? ".artifactIterator" : ".parameterIterator");
-    const std::string& item = ItemInput(*task.spec);
-    const auto& inputs = component.input_definitions();
-    const bool is_declared =
-        of_artifacts ? inputs.artifacts().contains(item) : inputs.parameters().contains(item);
-    if (!is_declared) {
-      faults_.Report(here + ".itemInput", "component '" + task.spec->component_ref().name() +
-                                              "' has no such input '" + item + "'");
-    }
-    CheckItems(task, here + ".items");
-    if (task.spec->iterator_policy().parallelism_limit() < 0) {
-      faults_.Report(path + ".iteratorPolicy.parallelismLimit",
-                     "wants 0 (no limit) or more, got " +
-                         std::to_string(task.spec->iterator_policy().parallelism_limit()));
-    }
-  }
-
-  void CheckItems(const TaskPlan& task, const std::string& path) {
-    using Items = ml_pipelines::ParameterIteratorSpec::ItemsSpec;
-    const auto& items = task.spec->parameter_iterator().items();
-    if (items.kind_case() == Items::kRaw) {
-      const auto list = wire::ParseJson(items.raw());
-      if (list.ok() && list->is_array()) return;
-      return faults_.Report(path + ".raw",
-                            "wants a JSON list, got \"" + items.raw().substr(0, 60) + "\"");
-    }
-    const std::string& name = ItemsInput(*task.spec);
-    const bool is_given = task.spec->has_artifact_iterator()
-                              ? task.spec->inputs().artifacts().contains(name)
-                              : task.spec->inputs().parameters().contains(name);
-    if (is_given) return;
-    faults_.Report(path, name.empty()
-                             ? "is missing: say what the loop goes over"
-                             : "task '" + task.name + "' has no such input '" + name + "'");
   }
 
   const Plan& plan_;
@@ -334,17 +257,6 @@ bool CanConvert(TypeEnum from, TypeEnum to) {
   constexpr TypeEnum kUnknown = ParameterType::PARAMETER_TYPE_ENUM_UNSPECIFIED;
   if (from == kUnknown || to == kUnknown || from == to || to == ParameterType::STRING) return true;
   return (IsNumber(from) && IsNumber(to)) || (IsObject(from) && IsObject(to));
-}
-
-LoopItems FindLoopItems(const Plan& plan) {
-  LoopItems items;
-  for (const Component& component : plan.components) {
-    for (const TaskPlan& task : component.tasks) {
-      if (task.component == kUnknownComponent || !IsLoop(*task.spec)) continue;
-      items[&plan.components[task.component]].insert(ItemInput(*task.spec));
-    }
-  }
-  return items;
 }
 
 void CheckInputs(const Plan& plan, const LoopItems& items, const Component& dag, Faults* faults) {

@@ -2,7 +2,6 @@
 
 #include <boost/json.hpp>
 
-#include "kubernetes_platform/kubernetes_executor_config.pb.h"
 #include "spec/internal/check.h"
 #include "wire/json.h"
 
@@ -54,15 +53,24 @@ void FindSources(const pb::Message& message, const std::string& path,
 
 }  // namespace
 
-std::vector<ConfigSource> ReadKubernetesConfig(const pb::Struct& config, const std::string& path,
-                                               Faults* faults) {
+std::shared_ptr<const kfp_kubernetes::KubernetesExecutorConfig> ReadKubernetesConfig(
+    const pb::Struct& config, const std::string& path, Faults* faults) {
   pb::Value value;
   *value.mutable_struct_value() = config;
-  kfp_kubernetes::KubernetesExecutorConfig message;
+  auto message = std::make_shared<kfp_kubernetes::KubernetesExecutorConfig>();
   faults->Append(
-      wire::FromJson(wire::FromValue(value), &message, wire::UnknownFields::kReject, path));
+      wire::FromJson(wire::FromValue(value), message.get(), wire::UnknownFields::kReject, path));
+  const auto& security = message->security_context();
+  if (security.has_run_as_user() && security.run_as_user() == 0 && security.run_as_non_root()) {
+    faults->Report(path + ".securityContext",
+                   "wants user 0, which is root, and not to be root; choose one");
+  }
+  return message;
+}
+
+std::vector<ConfigSource> SourcesOf(const kfp_kubernetes::KubernetesExecutorConfig& config) {
   std::vector<ConfigSource> sources;
-  FindSources(message, "", &sources);
+  FindSources(config, "", &sources);
   return sources;
 }
 

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "spec/internal/check.h"
 #include "spec/parameters.h"
 
@@ -16,10 +14,10 @@ class Checker {
 
   void CheckAll() {
     const DagOutputsSpec& outputs = dag_.spec->dag().outputs();
-    for (const std::string& name : Sorted(outputs.parameters())) {
+    for (const std::string& name : SortedKeysOf(outputs.parameters())) {
       CheckParameter(outputs.parameters().at(name), name);
     }
-    for (const std::string& name : Sorted(outputs.artifacts())) {
+    for (const std::string& name : SortedKeysOf(outputs.artifacts())) {
       CheckArtifact(outputs.artifacts().at(name), name);
     }
     const auto& declared = dag_.spec->output_definitions();
@@ -28,13 +26,6 @@ class Checker {
   }
 
  private:
-  template <typename Map>
-  static std::vector<std::string> Sorted(const Map& map) {
-    std::vector<std::string> keys = KeysOf(map);
-    std::sort(keys.begin(), keys.end());
-    return keys;
-  }
-
   void CheckParameter(const DagOutputsSpec::DagOutputParameterSpec& output,
                       const std::string& name) {
     const std::string path = path_ + ".parameters." + name;
@@ -64,16 +55,17 @@ class Checker {
                        path + ".outputParameterKey");
     }
     const auto& declared = dag_.spec->output_definitions().parameters();
-    const bool is_loop =
-        task->spec->has_parameter_iterator() || task->spec->has_artifact_iterator();
-    if (is_loop || !declared.contains(name)) return;
-    const auto wanted = declared.at(name).parameter_type();
-    if (wanted == ml_pipelines::ParameterType::LIST)
-      return;  // a loop's body declares what it adds up to
-    if (CanConvert(source->second.parameter_type(), wanted)) return;
+    if (!declared.contains(name)) return;
+    const TypeEnum wanted = declared.at(name).parameter_type();
+    // A loop's body declares what its outputs add up to, and so does what stands inside it.
+    if (wanted == ml_pipelines::ParameterType::LIST) return;
+    const TypeEnum given =
+        task->loop ? ml_pipelines::ParameterType::LIST : source->second.parameter_type();
+    if (CanConvert(given, wanted)) return;
     faults_.Report(path, "output '" + name + "' is declared " + TypeName(wanted) + ", but '" +
-                             selector.output_parameter_key() + "' of task '" + task->name +
-                             "' is " + TypeName(source->second.parameter_type()));
+                             selector.output_parameter_key() + "' of " +
+                             (task->loop ? "loop '" : "task '") + task->name + "' is " +
+                             TypeName(given));
   }
 
   void CheckArtifact(const DagOutputsSpec::DagOutputArtifactSpec& output, const std::string& name) {
@@ -115,7 +107,7 @@ class Checker {
 
   template <typename Declared, typename Given>
   void CheckNothingMissing(const Declared& declared, const Given& given, const std::string& path) {
-    for (const std::string& name : Sorted(declared)) {
+    for (const std::string& name : SortedKeysOf(declared)) {
       if (given.contains(name)) continue;
       faults_.Report(path, "output '" + name + "' of component '" + dag_.name +
                                "' is declared, but nothing says which task gives it");

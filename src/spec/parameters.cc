@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "spec/internal/check.h"
+#include "spec/internal/literals.h"
 #include "spec/internal/macros.h"
 #include "wire/json.h"
 
@@ -150,26 +151,10 @@ class Preparer {
       return Report(name, "wants " + Wanted(type) + ", got " + Described(value));
     }
     if (wire::ValueDepth(value) > wire::kMaxValueDepth) return Report(name, TooDeep());
-    if (!IsAllowed(parameter, value)) {
-      return Report(name, "wants one of " + Literals(parameter) + ", got " + Described(value));
+    if (!internal::IsAllowed(parameter, value)) {
+      return Report(name, internal::WrongLiteral(parameter, value));
     }
     values_[name] = std::move(value);
-  }
-
-  static bool IsAllowed(const ComponentInputsSpec::ParameterSpec& parameter, const Value& value) {
-    if (parameter.literals().empty()) return true;
-    for (const Value& literal : parameter.literals()) {
-      if (Equal(literal, value)) return true;
-    }
-    return false;
-  }
-
-  static std::string Literals(const ComponentInputsSpec::ParameterSpec& parameter) {
-    std::string text;
-    for (const Value& literal : parameter.literals()) {
-      text += (text.empty() ? "" : ", ") + Described(literal);
-    }
-    return text;
   }
 
   void Report(const std::string& name, std::string message) {
@@ -183,6 +168,23 @@ class Preparer {
 };
 
 }  // namespace
+
+bool internal::IsAllowed(const ComponentInputsSpec::ParameterSpec& declared, const Value& value) {
+  if (declared.literals().empty()) return true;
+  for (const Value& literal : declared.literals()) {
+    if (Equal(literal, value)) return true;
+  }
+  return false;
+}
+
+std::string internal::WrongLiteral(const ComponentInputsSpec::ParameterSpec& declared,
+                                   const Value& value) {
+  std::string text;
+  for (const Value& literal : declared.literals()) {
+    text += (text.empty() ? "" : ", ") + Described(literal);
+  }
+  return "wants one of " + text + ", got " + Described(value);
+}
 
 base::Result<Values> PrepareParameters(const Plan& plan, const Values& given,
                                        const MacroSource& macros) {

@@ -50,6 +50,28 @@ TEST(ConvertParameter, RefusesOtherKinds) {
             "has no parameterType, no value fits");
 }
 
+// row: E57 E58 E59 E60 E61 E74
+TEST(ConvertParameter, TakesObjectsForTheTypesOfTasks) {
+  for (const auto type :
+       {ParameterType::STRUCT, ParameterType::TASK_FINAL_STATUS, ParameterType::TASK_CONFIG}) {
+    EXPECT_EQ(Convert(type, R"({"a": [null, 1.0]})"), R"({"a":[null,1]})");
+    EXPECT_EQ(Convert(type, "null"), "wants an object, got null");
+    EXPECT_EQ(Convert(type, "\"{}\""), "wants an object, got \"{}\"");
+  }
+}
+
+TEST(ConvertParameter, TakesNullAsTextOnly) {
+  EXPECT_EQ(Convert(ParameterType::STRING, "null"), "\"\"");
+  EXPECT_EQ(Convert(ParameterType::NUMBER_DOUBLE, "null"), "wants a number, got null");
+  EXPECT_EQ(Convert(ParameterType::BOOLEAN, "null"), "wants true or false, got null");
+  EXPECT_EQ(Convert(ParameterType::LIST, "null"), "wants a list, got null");
+}
+
+TEST(ConvertParameter, EscapesTextOfObjectsAsGoDoes) {
+  EXPECT_EQ(Convert(ParameterType::STRING, R"({"a": "<&>"})"),
+            R"("{\"a\":\"\\u003c\\u0026\\u003e\"}")");
+}
+
 TEST(TypeName, IsUpstreams) {
   EXPECT_EQ(TypeName(ParameterType::NUMBER_INTEGER), "NUMBER_INTEGER");
   EXPECT_EQ(TypeName(ParameterType::PARAMETER_TYPE_ENUM_UNSPECIFIED),

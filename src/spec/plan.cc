@@ -13,8 +13,8 @@ namespace {
 using internal::ComponentPath;
 using internal::ConfigSource;
 using internal::Faults;
-using internal::KeysOf;
 using internal::kUnknownComponent;
+using internal::SortedKeysOf;
 using internal::TaskPath;
 using ml_pipelines::ComponentSpec;
 using ml_pipelines::PipelineTaskSpec;
@@ -58,11 +58,13 @@ class Planner {
     const auto& platforms = plan_->package.platform->platforms();
     const auto kubernetes = platforms.find("kubernetes");
     if (kubernetes == platforms.end()) return;
-    for (const auto& [label, config] : kubernetes->second.deployment_spec().executors()) {
-      configs_[label] = &config;
-    }
-    for (const auto& [label, config] : configs_) {  // in the order of labels, for equal messages
-      config_sources_[label] = internal::ReadKubernetesConfig(*config, ConfigPath(label), &faults_);
+    internal::ReadPipelineConfig(kubernetes->second.pipelineconfig(),
+                                 "platforms.kubernetes.pipelineConfig", plan_.get(), &faults_);
+    const auto& executors = kubernetes->second.deployment_spec().executors();
+    for (const std::string& label : SortedKeysOf(executors)) {
+      configs_[label] =
+          internal::ReadKubernetesConfig(executors.at(label), ConfigPath(label), &faults_);
+      config_sources_[label] = internal::SourcesOf(*configs_[label]);
     }
   }
 
@@ -96,14 +98,13 @@ class Planner {
   void AddTasks(int index, const std::string& path) {
     const auto& specs = plan_->components[index].spec->dag().tasks();
     if (specs.empty()) faults_.Report(path + ".dag", "has no tasks");
-    std::vector<std::string> names = KeysOf(specs);
-    std::sort(names.begin(), names.end());
     std::vector<TaskPlan> tasks;
-    tasks.reserve(names.size());
-    for (const std::string& name : names) {
+    tasks.reserve(specs.size());
+    for (const std::string& name : SortedKeysOf(specs)) {
       TaskPlan task;
       task.name = name;
       task.spec = &specs.at(name);
+      ReadControl(&task, path + ".dag.tasks." + name);
       task.component = Resolve(index, task);
       plan_->components[index].position[name] = static_cast<int>(tasks.size());
       tasks.push_back(std::move(task));
@@ -112,6 +113,28 @@ class Planner {
     component.kind = ComponentKind::kDag;
     component.tasks = std::move(tasks);
     for (size_t i = 0; i < component.tasks.size(); ++i) Link(&component, static_cast<int>(i));
+  }
+
+  /// When and how often a task runs, and what it picks out of its inputs.
+  void ReadControl(TaskPlan* task, const std::string& path) {
+    const auto& trigger = task->spec->trigger_policy();
+    task->runs_always =
+        trigger.strategy() == PipelineTaskSpec::TriggerPolicy::ALL_UPSTREAM_TASKS_COMPLETED;
+    if (!trigger.condition().empty()) {
+      task->condition = expressions_.Compile(trigger.condition(), expr::Scope::kCondition,
+                                             path + ".triggerPolicy.condition", &faults_);
+    }
+    std::map<std::string, const std::string*> selectors;
+    for (const auto& [name, input] : task->spec->inputs().parameters()) {
+      const std::string& selector = input.parameter_expression_selector();
+      if (!selector.empty()) selectors[name] = &selector;
+    }
+    for (const auto& [name, selector] : selectors) {
+      const std::string here = path + ".inputs.parameters." + name + ".parameterExpressionSelector";
+      task->selectors[name] =
+          expressions_.Compile(*selector, expr::Scope::kSelector, here, &faults_);
+    }
+    task->loop = internal::ReadLoop(*task->spec, path, &faults_);
   }
 
   /// The component of a task, added when it is new. Counts what it nests and expands to.
@@ -162,10 +185,21 @@ class Planner {
                                 faults_.DidYouMean(label, deployment_.executors()));
     }
     component.executor = executor->second;
-    if (component.executor.has_importer()) component.kind = ComponentKind::kImporter;
+    component.kind = KindOf(component.executor);
     CheckExecutor(component, "deploymentSpec.executors." + label);
     const auto config = configs_.find(label);
-    if (config != configs_.end()) component.kubernetes_config = *config->second;
+    if (config != configs_.end() && config->second->ByteSizeLong() > 0) {
+      component.kubernetes = config->second;
+    }
+  }
+
+  static ComponentKind KindOf(
+      const ml_pipelines::PipelineDeploymentConfig::ExecutorSpec& executor) {
+    if (executor.has_importer()) return ComponentKind::kImporter;
+    const std::string& image = executor.container().image();
+    if (image == "argostub/createpvc") return ComponentKind::kCreateVolume;
+    if (image == "argostub/deletepvc") return ComponentKind::kDeleteVolume;
+    return ComponentKind::kContainer;
   }
 
   void CheckExecutor(const Component& component, const std::string& path) {
@@ -187,16 +221,37 @@ class Planner {
   }
 
   void CheckImporter(const Component& component, const std::string& path) {
-    const auto& uri = component.executor.importer().artifact_uri();
+    const auto& importer = component.executor.importer();
+    CheckImporterUri(component, path + ".artifactUri");
+    const int outputs = static_cast<int>(component.spec->output_definitions().artifacts_size());
+    if (outputs != 1) {
+      faults_.Report(ComponentPath(component) + ".outputDefinitions.artifacts",
+                     "an importer gives one artifact, got " + std::to_string(outputs));
+    }
+    if (importer.download_to_workspace() && !plan_->has_workspace) {
+      faults_.Report(path + ".downloadToWorkspace",
+                     "the pipeline has no workspace, give it one in its PipelineConfig");
+    }
+  }
+
+  void CheckImporterUri(const Component& component, const std::string& path) {
+    using Uri = ml_pipelines::ValueOrRuntimeParameter;
+    const Uri& uri = component.executor.importer().artifact_uri();
     const auto& parameters = component.spec->input_definitions().parameters();
-    if (uri.value_case() == ml_pipelines::ValueOrRuntimeParameter::VALUE_NOT_SET) {
-      faults_.Report(path + ".artifactUri", "is missing: say where the artifact is");
-    } else if (uri.value_case() == ml_pipelines::ValueOrRuntimeParameter::kRuntimeParameter &&
-               !parameters.contains(uri.runtime_parameter())) {
-      faults_.Report(path + ".artifactUri.runtimeParameter",
-                     "component '" + component.name + "' has no input parameter '" +
-                         uri.runtime_parameter() + "'" +
-                         faults_.DidYouMean(uri.runtime_parameter(), parameters));
+    switch (uri.value_case()) {
+      case Uri::kConstant:
+        if (!uri.constant().string_value().empty()) return;
+        return faults_.Report(path + ".constant", "wants the URI of an artifact");
+      case Uri::kRuntimeParameter:
+        if (parameters.contains(uri.runtime_parameter())) return;
+        return faults_.Report(path + ".runtimeParameter",
+                              "component '" + component.name + "' has no input parameter '" +
+                                  uri.runtime_parameter() + "'" +
+                                  faults_.DidYouMean(uri.runtime_parameter(), parameters));
+      case Uri::kConstantValue:
+        return faults_.Report(path, "constantValue is no longer read, give the URI as constant");
+      case Uri::VALUE_NOT_SET:
+        return faults_.Report(path, "is missing: say where the artifact is");
     }
   }
 
@@ -208,16 +263,16 @@ class Planner {
       const auto found = dag->position.find(name);
       if (found != dag->position.end()) upstream.insert(found->second);
     };
+    const auto add_source = [&](const internal::ParameterSource& source) {
+      if (source.has_task_output_parameter()) add(source.task_output_parameter().producer_task());
+      if (source.has_task_final_status()) add(source.task_final_status().producer_task());
+    };
     for (const std::string& name : task.spec->dependent_tasks()) add(name);
-    for (const auto& [name, input] : task.spec->inputs().parameters()) {
-      if (input.has_task_output_parameter()) add(input.task_output_parameter().producer_task());
-    }
+    for (const auto& [name, input] : task.spec->inputs().parameters()) add_source(input);
     for (const auto& [name, input] : task.spec->inputs().artifacts()) {
       if (input.has_task_output_artifact()) add(input.task_output_artifact().producer_task());
     }
-    for (const ConfigSource& source : SourcesOf(task)) {
-      add(source.parameter.task_output_parameter().producer_task());
-    }
+    for (const ConfigSource& source : SourcesOf(task)) add_source(source.parameter);
     dag->tasks[position].upstream.assign(upstream.begin(), upstream.end());
     for (const int up : upstream) dag->tasks[up].dependents.push_back(position);
   }
@@ -238,6 +293,7 @@ class Planner {
       const std::string& label = plan_->components[task.component].spec->executor_label();
       internal::CheckConfigSources(*plan_, component, SourcesOf(task), ConfigPath(label), &faults_);
     }
+    CheckNotAllExit(component);
     internal::CheckCycles(component, &faults_);
     internal::CheckInputs(*plan_, items, component, &faults_);
     internal::CheckOutputs(*plan_, component, &faults_);
@@ -259,6 +315,15 @@ class Planner {
     }
   }
 
+  void CheckNotAllExit(const Component& dag) {
+    const auto runs_always = [](const TaskPlan& task) { return task.runs_always; };
+    if (dag.tasks.empty()) return;
+    if (!std::all_of(dag.tasks.begin(), dag.tasks.end(), runs_always)) return;
+    faults_.Report(ComponentPath(dag) + ".dag.tasks",
+                   "all of them are exit tasks (ALL_UPSTREAM_TASKS_COMPLETED), so there is nothing "
+                   "they could come after; make one an ordinary task");
+  }
+
   void CheckSize() {
     if (heights_[0] > kMaxNesting && !too_deep_) {
       faults_.Report("root", "components are nested deeper than " + std::to_string(kMaxNesting));
@@ -272,7 +337,8 @@ class Planner {
   // Shared only to be returned: nobody else knows it while it is being built.
   std::shared_ptr<Plan> plan_;
   ml_pipelines::PipelineDeploymentConfig deployment_;
-  std::map<std::string, const google::protobuf::Struct*> configs_;
+  internal::Expressions expressions_;
+  std::map<std::string, std::shared_ptr<const kfp_kubernetes::KubernetesExecutorConfig>> configs_;
   std::map<std::string, std::vector<ConfigSource>> config_sources_;  // by executor label
   std::map<std::string, int> index_;
   std::vector<std::string> open_;  // components from the root to the one being added

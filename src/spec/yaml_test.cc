@@ -29,6 +29,7 @@ struct Scalar {
 
 class PlainScalar : public testing::TestWithParam<Scalar> {};
 
+// row: E21
 TEST_P(PlainScalar, IsReadAsGoReadsIt) { EXPECT_EQ(Read(GetParam().yaml), GetParam().json); }
 
 INSTANTIATE_TEST_SUITE_P(
