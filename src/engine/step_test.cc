@@ -2,14 +2,19 @@
 // one line for the test builder in tasks.txt), script.txt (what happens) and want.trace.txt (what
 // follows). CAUDAL_UPDATE_GOLDENS=1 rewrites the traces.
 //
-// Script lines: create [name=json …] | start TASK | succeed TASK [output=json …] | fail TASK TEXT |
-// wait TASK TEXT | lose TASK | killed TASK | stale TASK | terminate | terminate now | inputs TASK
+// Script lines: create [name=json …] | start TASK | succeed TASK [output=json … @artifact=uri …] |
+// fail TASK TEXT | wait TASK TEXT | lose TASK | killed TASK | stale TASK | terminate | terminate
+// now | retry | tick SECONDS (time passes, due timers fire) | hit TASK [output=json …] (answers the
+// task's next question to the cache; without it nothing is found) | known TASK (the artifact it
+// imports exists) | inputs TASK | outputs TASK | artifacts TASK
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 #include <sstream>
 
 #include "base/file.h"
@@ -52,21 +57,37 @@ class Player {
   }
 
  private:
+  using Values = google::protobuf::Map<std::string, google::protobuf::Value>;
+
   void Do(const std::string& line) {
     std::istringstream words(line);
     std::string verb;
     std::string subject;
     words >> verb >> subject;
-    if (verb == "inputs") return ShowInputs(subject);
+    if (verb == "inputs") return Show(state_.task(Find(subject)).parameters());
+    if (verb == "outputs") return Show(state_.task(Find(subject)).output_parameters());
+    if (verb == "artifacts") return ShowArtifacts(subject);
+    if (verb == "tick") return Tick(std::stoll(subject));
+    if (verb == "hit") {
+      std::string rest;
+      std::getline(words >> std::ws, rest);
+      ReadValues(rest, &hits_[subject]);
+      return;
+    }
+    if (verb == "known") {
+      known_.insert(subject);
+      return;
+    }
+    now_ += 1'000'000;
     v1::Event event;
-    event.set_at(++now_ * 1'000'000);
-    event.set_first_key(next_key_);
-    event.set_salt("salt" + std::to_string(now_));
     if (verb == "create") {
       FillCreate(line.substr(6), event.mutable_run_created()->mutable_info());
     } else if (verb == "terminate") {
       event.mutable_terminate_requested()->set_by("ann");
       event.mutable_terminate_requested()->set_now(subject == "now");
+      event.mutable_terminate_requested()->set_grace_micros(300'000'000);
+    } else if (verb == "retry") {
+      event.mutable_retry_requested()->set_by("ann");
     } else if (verb == "wait") {
       std::string reason;
       std::getline(words >> std::ws, reason);
@@ -106,7 +127,7 @@ class Player {
     if (verb == "succeed" || verb == "stale") {
       outcome.set_result(v1::AttemptOutcome::SUCCEEDED);
       outcome.clear_error();
-      ReadValues(rest, outcome.mutable_parameters());
+      ReadOutputs(rest, &outcome);
     } else if (verb == "fail") {
       outcome.set_result(v1::AttemptOutcome::FAILED);
       outcome.set_error_code("EXIT");
@@ -114,6 +135,26 @@ class Player {
       CAUDAL_CHECK(verb == "lose" || verb == "killed", "unknown verb " + verb);
       outcome.set_result(verb == "lose" ? v1::AttemptOutcome::LOST : v1::AttemptOutcome::KILLED);
     }
+  }
+
+  // Values, and artifacts as "@model=minio://x".
+  void ReadOutputs(const std::string& text, v1::AttemptOutcome* outcome) {
+    std::istringstream words(text);
+    std::string word;
+    std::string values;
+    while (words >> word) {
+      if (word[0] != '@') {
+        values += word + " ";
+        continue;
+      }
+      const size_t equals = word.find('=');
+      const std::string name = word.substr(1, equals - 1);
+      v1::Artifact& artifact = *(*outcome->mutable_artifacts())[name].add_artifacts();
+      artifact.set_name(name);
+      artifact.set_uri(word.substr(equals + 1));
+      artifact.set_key(next_key_++);
+    }
+    ReadValues(values, outcome->mutable_parameters());
   }
 
   // "a=1 b={"x":2}": values hold no blanks.
@@ -129,7 +170,29 @@ class Player {
     }
   }
 
-  void Step(const v1::Event& event) {
+  // Fires what is due on the way, each at its time.
+  void Tick(int64_t seconds) {
+    const int64_t until = now_ + seconds * 1'000'000;
+    while (true) {
+      const v1::Task* next = nullptr;
+      for (const v1::Task& task : state_.tasks()) {
+        const bool is_due = task.wake_at() > 0 && task.wake_at() <= until;
+        if (is_due && (next == nullptr || task.wake_at() < next->wake_at())) next = &task;
+      }
+      if (next == nullptr) break;
+      now_ = std::max(now_, next->wake_at());
+      v1::Event event;
+      event.mutable_timer_fired()->set_task(next->index());
+      trace_ << "  timer of " << Name(next->index()) << " at " << now_ / 1'000'000 << " s\n";
+      Step(event);
+    }
+    now_ = until;
+  }
+
+  void Step(v1::Event event) {
+    event.set_at(now_);
+    event.set_first_key(next_key_);
+    event.set_salt("salt" + std::to_string(++events_));
     const auto delta = engine::Step(state_, event);
     if (!delta.ok()) {
       trace_ << "  refused: " << delta.status().message() << "\n";
@@ -152,6 +215,38 @@ class Player {
       trace_ << "\n";
       if (model::IsFinal(delta->run().phase())) ShowOutputs();
     }
+    for (const v1::Query& query : delta->queries()) Answer(query);
+  }
+
+  void Answer(const v1::Query& query) {
+    v1::Event event;
+    if (query.has_import()) {
+      const std::string path = PathOf(state_, query.import().task());
+      auto& answer = *event.mutable_import_answered();
+      answer.set_task(query.import().task());
+      *answer.mutable_artifact() = query.import().artifact();
+      answer.set_is_known(known_.count(path) > 0 && !query.import().reimport());
+      answer.mutable_artifact()->set_key(answer.is_known() ? 7 : next_key_++);
+      google::protobuf::Value metadata;
+      *metadata.mutable_struct_value() = answer.artifact().metadata();
+      trace_ << "  imports " << path << " from " << answer.artifact().uri() << " with "
+             << wire::ValueToGoJson(metadata) << "\n";
+      return Step(event);
+    }
+    const std::string path = PathOf(state_, query.cache_lookup().task());
+    auto& answer = *event.mutable_cache_answered();
+    answer.set_task(query.cache_lookup().task());
+    answer.set_realm("host");
+    const auto hit = hits_.find(path);
+    trace_ << "  looks up " << path << ": " << (hit == hits_.end() ? "nothing" : "found") << "\n";
+    if (hit == hits_.end()) {
+      answer.set_miss("nothing was kept of it yet");
+    } else {
+      answer.mutable_hit()->set_run_id("an-earlier-run");
+      answer.mutable_hit()->set_task_id("its-task");
+      *answer.mutable_hit()->mutable_parameters() = hit->second;
+    }
+    Step(event);
   }
 
   void Show(const v1::Command& command) {
@@ -166,21 +261,29 @@ class Player {
     }
   }
 
-  void ShowInputs(const std::string& task) {
-    const std::map<std::string, google::protobuf::Value> sorted(
-        state_.task(Find(task)).parameters().begin(), state_.task(Find(task)).parameters().end());
+  void Show(const Values& values, const std::string& what = "") {
+    const std::map<std::string, google::protobuf::Value> sorted(values.begin(), values.end());
     for (const auto& [name, value] : sorted) {
-      trace_ << "  " << name << "=" << wire::ValueToGoJson(value) << "\n";
+      trace_ << "  " << what << name << "=" << wire::ValueToGoJson(value) << "\n";
     }
   }
 
-  void ShowOutputs() {
-    const std::map<std::string, google::protobuf::Value> sorted(
-        state_.task(0).output_parameters().begin(), state_.task(0).output_parameters().end());
-    for (const auto& [name, value] : sorted) {
-      trace_ << "  output " << name << "=" << wire::ValueToGoJson(value) << "\n";
-    }
+  // Inputs and outputs as lists of keys and URIs.
+  void ShowArtifacts(const std::string& task) {
+    const v1::Task& of = state_.task(Find(task));
+    const auto show = [&](const char* what, const auto& artifacts) {
+      const std::map<std::string, v1::ArtifactList> sorted(artifacts.begin(), artifacts.end());
+      for (const auto& [name, list] : sorted) {
+        trace_ << "  " << what << " " << name << ":";
+        for (const v1::Artifact& artifact : list.artifacts()) trace_ << " " << artifact.uri();
+        trace_ << "\n";
+      }
+    };
+    show("in", of.artifacts());
+    show("out", of.output_artifacts());
   }
+
+  void ShowOutputs() { Show(state_.task(0).output_parameters(), "output "); }
 
   std::string Name(int index) const { return index == 0 ? "(root)" : PathOf(state_, index); }
 
@@ -193,7 +296,10 @@ class Player {
 
   State state_;
   std::ostringstream trace_;
-  int64_t now_ = 0;
+  std::map<std::string, Values> hits_;  // by task path
+  std::set<std::string> known_;         // paths of importers whose artifact exists
+  int64_t now_ = 0;                     // microseconds
+  int64_t events_ = 0;
   int64_t next_key_ = 100;
 };
 

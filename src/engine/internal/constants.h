@@ -12,10 +12,11 @@
 
 namespace caudal::engine {
 
-/// `constant` with its placeholders resolved, in strings at any depth: job facts
+/// `constant` with its placeholders resolved, in strings and keys at any depth: job facts
 /// (`{{$.pipeline_job_uuid}}` …) and inputs of the same task (`{{$.inputs.parameters['x']}}`),
-/// which may hold further constants. Text that came from outside is never scanned. Unknown
-/// placeholders stay.
+/// which may hold further constants; an input that was not given reads as its component's default
+/// or as nothing. Text that came from outside is never scanned. Unknown placeholders stay, and so
+/// do those that would make more than 16 MiB.
 google::protobuf::Value ResolveConstant(const Draft& draft, int task,
                                         const google::protobuf::Value& constant);
 
