@@ -1,6 +1,7 @@
 #include "store/rows.h"
 
 #include "store/internal/columns.h"
+#include "store/internal/lineage.h"
 
 namespace caudal::store {
 namespace {
@@ -311,8 +312,11 @@ Status SetRunStorageState(sql::Database& database, const std::string& id,
 }
 
 Status DeleteRun(sql::Database& database, int64_t key) {
-  for (const char* table : {"run_source", "run_code", "task", "attempt", "artifact", "artifact_use",
-                            "object", "event", "snapshot", "event_archive", "outbox"}) {
+  // Another run may have taken its outputs from the cache: those stay while that run does.
+  CAUDAL_TRY(HandOnArtifacts(database, key));
+  for (const char* table :
+       {"run_source", "run_code", "run_state", "task", "task_data", "attempt", "artifact",
+        "artifact_use", "object", "cache_entry", "event", "event_archive", "outbox"}) {
     CAUDAL_TRY(database.Execute(std::string("DELETE FROM ") + table + " WHERE run_key=$1", {key}));
   }
   return database.Execute("DELETE FROM run WHERE key=$1", {key});

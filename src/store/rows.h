@@ -122,7 +122,8 @@ base::Result<bool> IsCodeUsed(sql::Database& database, const std::string& sha256
 base::Result<Run> GetRunByKey(sql::Database& database, int64_t key);
 base::Status SetRunStorageState(sql::Database& database, const std::string& id,
                                 const std::string& state);
-/// Removes the run and everything that belongs to it but its files.
+/// Removes the run and everything that belongs to it but its files, and artifacts that other runs
+/// use: those belong to one of them from then on.
 base::Status DeleteRun(sql::Database& database, int64_t key);
 
 }  // namespace caudal::store

@@ -62,11 +62,20 @@ CREATE TABLE run_code(
   sha256 TEXT NOT NULL, run_key BIGINT NOT NULL, PRIMARY KEY(sha256, run_key));
 CREATE INDEX code_of_run ON run_code(run_key);
 
--- The read model: each task as it stands (body: caudal.v1.Task).
+-- What the engine knows of a run as a whole (info: caudal.v1.RunInfo, body: caudal.v1.Run).
+CREATE TABLE run_state(run_key BIGINT PRIMARY KEY, info BLOB NOT NULL, body BLOB NOT NULL);
+
+-- Each task as it stands: together with run_state the state of the run. seq is the event that changed
+-- it last, state a caudal.v1.TaskState. The caudal.v1.Task is in two parts: here what changes often, in
+-- task_data what is set once and may be long.
 CREATE TABLE task(
-  run_key BIGINT NOT NULL, task_index INTEGER NOT NULL, task_id TEXT NOT NULL,
-  body BLOB NOT NULL, PRIMARY KEY(run_key, task_index));
-CREATE INDEX task_by_id ON task(task_id);
+  run_key BIGINT NOT NULL, task_index INTEGER NOT NULL, task_id TEXT NOT NULL, seq BIGINT NOT NULL,
+  state INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY(run_key, task_index));
+CREATE INDEX task_by_id ON task(run_key, task_id);
+CREATE INDEX task_by_seq ON task(run_key, seq, state);
+CREATE TABLE task_data(
+  run_key BIGINT NOT NULL, task_index INTEGER NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY(run_key, task_index));
 
 CREATE TABLE attempt(
   key BIGINT PRIMARY KEY, run_key BIGINT NOT NULL, task_index INTEGER NOT NULL,
@@ -75,34 +84,48 @@ CREATE TABLE attempt(
   error_code TEXT NOT NULL, error TEXT NOT NULL);
 CREATE INDEX attempt_of_task ON attempt(run_key, task_index, number);
 
+-- attempt_key: whose blob holds the bytes, 0 where none does.
 CREATE TABLE artifact(
-  key BIGINT PRIMARY KEY, id TEXT NOT NULL UNIQUE, namespace TEXT NOT NULL, run_key BIGINT NOT NULL,
-  task_index INTEGER NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, uri TEXT NOT NULL,
-  blob TEXT NOT NULL, created_at BIGINT NOT NULL, created_by TEXT NOT NULL, body BLOB NOT NULL);
+  key BIGINT PRIMARY KEY, id TEXT NOT NULL UNIQUE, namespace TEXT NOT NULL, pipeline TEXT NOT NULL,
+  run_key BIGINT NOT NULL, task_index INTEGER NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,
+  uri TEXT NOT NULL, attempt_key BIGINT NOT NULL, created_at BIGINT NOT NULL,
+  created_by TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX artifact_of_run ON artifact(run_key, task_index);
+CREATE INDEX artifact_of_attempt ON artifact(attempt_key) WHERE attempt_key<>0;
+CREATE INDEX artifact_by_uri ON artifact(uri, key);
 
 -- Lineage: which task read or wrote which artifact under which name.
 CREATE TABLE artifact_use(
   artifact_key BIGINT NOT NULL, run_key BIGINT NOT NULL, task_index INTEGER NOT NULL,
   is_output INTEGER NOT NULL, name TEXT NOT NULL,
   PRIMARY KEY(run_key, task_index, is_output, name, artifact_key));
-CREATE INDEX use_of_artifact ON artifact_use(artifact_key);
+CREATE INDEX use_of_artifact ON artifact_use(artifact_key, run_key);
 
 CREATE TABLE object(
   bucket TEXT NOT NULL, key TEXT NOT NULL, blob TEXT NOT NULL, size BIGINT NOT NULL,
   sha256 TEXT NOT NULL, run_key BIGINT NOT NULL, PRIMARY KEY(bucket, key));
-CREATE INDEX object_of_run ON object(run_key);
+CREATE INDEX object_of_run ON object(run_key, blob);
 
--- The event log of open runs (body: caudal.v1.LogRecord, format 1). commit_seq is global.
+-- Which outputs may be used again: those of a task that ran and succeeded. Its key in parts is in the
+-- task's own data; task_path is without iterations.
+CREATE TABLE cache_entry(
+  key INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT NOT NULL, pipeline TEXT NOT NULL,
+  fingerprint TEXT NOT NULL, realm TEXT NOT NULL, task_path TEXT NOT NULL,
+  run_key BIGINT NOT NULL, task_index INTEGER NOT NULL, created_at BIGINT NOT NULL,
+  last_hit_at BIGINT NOT NULL, hits BIGINT NOT NULL, pinned INTEGER NOT NULL);
+CREATE INDEX cache_by_fingerprint ON cache_entry(namespace, pipeline, fingerprint, realm, key);
+CREATE INDEX cache_by_task ON cache_entry(namespace, pipeline, task_path, key);
+CREATE INDEX cache_of_task ON cache_entry(run_key, task_index);
+
+-- The newest events of a run (body: caudal.v1.LogRecord, format 1). commit_seq is global.
 CREATE TABLE event(
   run_key BIGINT NOT NULL, seq BIGINT NOT NULL, commit_seq BIGINT NOT NULL,
   engine_version INTEGER NOT NULL, format INTEGER NOT NULL, body BLOB NOT NULL,
   PRIMARY KEY(run_key, seq));
-CREATE TABLE snapshot(run_key BIGINT PRIMARY KEY, seq BIGINT NOT NULL, body BLOB NOT NULL);
--- The whole log of an ended run: size of the whole, then zlib over length-prefixed records.
+-- Earlier events, many in a row: size of the whole, then zlib over length-prefixed records.
 CREATE TABLE event_archive(
-  run_key BIGINT NOT NULL, generation INTEGER NOT NULL, last_seq BIGINT NOT NULL,
-  body BLOB NOT NULL, PRIMARY KEY(run_key, generation));
+  run_key BIGINT NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY(run_key, first_seq));
 
 -- Commands committed and not yet known to be carried out (body: caudal.v1.Command).
 CREATE TABLE outbox(
