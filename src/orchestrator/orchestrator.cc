@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <future>
-#include <set>
 
 #include "base/log.h"
-#include "base/uuid.h"
-#include "engine/attempt.h"
-#include "engine/step.h"
 #include "model/task.h"
+#include "orchestrator/internal/turn.h"
 
 namespace caudal::orchestrator {
 
@@ -18,42 +15,30 @@ using base::Status;
 namespace {
 
 constexpr auto kRetryCommitAfter = std::chrono::milliseconds(500);
+// A turn that has brought so many events leaves the rest to the next one.
+constexpr int kEventsPerTurn = 500;
+// Waits for a timer are no longer than this, so that a wall clock that was set is noticed.
+constexpr base::Duration kLongestWait = std::chrono::seconds(30);
 
-// Of a run that exists no more, or has ended.
-bool IsGone(const Status& status) {
-  return status.code() == base::Code::kNotFound || status.code() == base::Code::kFailedPrecondition;
-}
-
-// Of a run whose stored form cannot be understood, now or later.
-bool IsDamage(const Status& status) {
-  return status.code() == base::Code::kDataLoss || status.code() == base::Code::kInvalidArgument;
+/// Waits for the answer to what `post` posts.
+template <typename T, typename Post>
+T Await(const Post& post) {
+  auto answer = std::make_shared<std::promise<T>>();  // shared with the turn
+  auto future = answer->get_future();
+  post([answer](T value) { answer->set_value(std::move(value)); });
+  return future.get();
 }
 
 }  // namespace
 
-/// What one turn has gathered, until it is committed or rolled back.
-struct Orchestrator::Turn {
-  std::vector<store::RunChange> changes;
-  std::set<int64_t> touched;  // run keys whose memory is ahead of the disk
-  int64_t next_key = 0;
-
-  // Runs created in this turn have no key yet: they carry a negative stand-in until the commit.
-  struct Created {
-    store::Run row;
-    std::unique_ptr<OpenRun> run;
-    std::function<void(Result<int64_t>)> done;
-    Status refused;  // by the database: a taken id fails its own request only
-  };
-  std::map<int64_t, Created> created;
-  std::vector<int64_t> deleted;  // run keys, removed after all changes of the turn
-  std::vector<std::pair<std::function<void(Status)>, Status>> answers;
-  std::vector<int64_t> finished_attempts;
-  Status failure;  // of reading what a message needs; nothing is committed then
-};
-
 Orchestrator::Orchestrator(store::Store& store, executor::Executor& executor,
-                           const base::Clock& clock, std::function<std::string()> random)
-    : store_(store), executor_(executor), clock_(clock), random_(std::move(random)) {}
+                           const base::Clock& clock, std::function<std::string()> random,
+                           Options options)
+    : store_(store),
+      executor_(executor),
+      clock_(clock),
+      random_(std::move(random)),
+      options_(options) {}
 
 Orchestrator::~Orchestrator() { Stop(); }
 
@@ -64,13 +49,13 @@ Status Orchestrator::Recover() {
     CAUDAL_ASSIGN(next_key_, store::GetNextKey(database));
     CAUDAL_ASSIGN(open, store::ListOpenRuns(database));
     CAUDAL_ASSIGN(outbox, store::ListOutbox(database));
+    for (const int64_t run_key : open) {
+      // One damaged run must not keep the others from going on.
+      const Status loaded = Load(database, run_key);
+      if (!loaded.ok()) base::LogError("run not resumed: " + loaded.ToString());
+    }
     return {};
   }));
-  for (const int64_t run_key : open) {
-    // One damaged run must not keep the others from going on.
-    const Status loaded = Load(run_key);
-    if (!loaded.ok()) base::LogError("run not resumed: " + loaded.ToString());
-  }
   std::vector<int64_t> current;
   for (const auto& [attempt_key, place] : attempts_) current.push_back(attempt_key);
   executor_.Adopt(current, this);
@@ -80,21 +65,6 @@ Status Orchestrator::Recover() {
   }
   for (const auto& [run_key, run] : runs_) LaunchLive(run_key, run->state);
   return {};
-}
-
-// An attempt that had started is in no outbox any more. The executor knows it and starts nothing,
-// or has lost every trace of it, and then this is what keeps its task from waiting for ever.
-void Orchestrator::LaunchLive(int64_t run_key, const engine::State& state) {
-  for (const v1::Task& task : state.tasks()) {
-    if (task.live_attempt() == 0 || model::IsFinal(task.state())) continue;
-    v1::Command command;
-    v1::Command::Launch& launch = *command.mutable_launch();
-    launch.set_task(task.index());
-    launch.set_attempt_key(task.live_attempt());
-    launch.set_attempt_number(task.attempts() - 1);
-    launch.set_token(task.live_token());
-    Dispatch(run_key, state, command);
-  }
 }
 
 void Orchestrator::Start() {
@@ -113,9 +83,9 @@ void Orchestrator::Stop() {
 
 void Orchestrator::Loop() {
   while (true) {
+    WaitForWork();
     {
-      std::unique_lock lock(mailbox_mutex_);
-      mailbox_filled_.wait(lock, [&] { return is_stopping_ || !mailbox_.empty(); });
+      const std::lock_guard lock(mailbox_mutex_);
       if (is_stopping_) break;
     }
     const Result<bool> turned = Pump();
@@ -130,15 +100,26 @@ void Orchestrator::Loop() {
     const std::lock_guard lock(mailbox_mutex_);
     left.swap(mailbox_);
   }
-  for (Message& message : left) {
-    if (auto* create = std::get_if<Create>(&message)) {
-      create->done(base::Unavailable("the server is stopping"));
-    } else if (auto* terminating = std::get_if<Terminating>(&message)) {
-      terminating->done(base::Unavailable("the server is stopping"));
-    } else if (auto* deletion = std::get_if<Delete>(&message)) {
-      deletion->done(base::Unavailable("the server is stopping"));
+  for (const Message& message : left) Refuse(message, base::Unavailable("the server is stopping"));
+}
+
+void Orchestrator::WaitForWork() {
+  std::unique_lock lock(mailbox_mutex_);
+  while (!is_stopping_ && mailbox_.empty()) {
+    const std::optional<base::Time> next = NextTimer();
+    if (!next) {
+      mailbox_filled_.wait(lock);
+      continue;
     }
+    const base::Duration left = *next - clock_.Now();
+    if (left.count() <= 0) return;
+    mailbox_filled_.wait_for(lock, std::min(left, kLongestWait));
   }
+}
+
+std::optional<base::Time> Orchestrator::NextTimer() const {
+  if (timers_.empty()) return std::nullopt;
+  return base::TimeFromMicros(timers_.begin()->at);
 }
 
 void Orchestrator::Post(Message message) {
@@ -158,6 +139,10 @@ void Orchestrator::PostTerminate(int64_t run_key, std::string by, bool now,
   Post(Terminating{run_key, std::move(by), now, std::move(done)});
 }
 
+void Orchestrator::PostRetry(int64_t run_key, std::string by, std::function<void(Status)> done) {
+  Post(Retrying{run_key, std::move(by), std::move(done)});
+}
+
 void Orchestrator::PostDelete(int64_t run_key, std::function<void(Status)> done) {
   Post(Delete{run_key, std::move(done)});
 }
@@ -173,25 +158,19 @@ void Orchestrator::Started(int64_t attempt_key, int64_t at_micros) {
 void Orchestrator::Finished(const v1::AttemptOutcome& outcome) { Post(AttemptFinished{outcome}); }
 
 Result<int64_t> Orchestrator::CreateRun(NewRun run) {
-  auto answer = std::make_shared<std::promise<Result<int64_t>>>();  // shared with the turn
-  auto future = answer->get_future();
-  PostCreate(std::move(run), [answer](Result<int64_t> key) { answer->set_value(std::move(key)); });
-  return future.get();
+  return Await<Result<int64_t>>([&](auto done) { PostCreate(std::move(run), done); });
 }
 
 Status Orchestrator::Terminate(int64_t run_key, const std::string& by, bool now) {
-  auto answer = std::make_shared<std::promise<Status>>();  // shared with the turn
-  auto future = answer->get_future();
-  PostTerminate(run_key, by, now,
-                [answer](Status status) { answer->set_value(std::move(status)); });
-  return future.get();
+  return Await<Status>([&](auto done) { PostTerminate(run_key, by, now, done); });
+}
+
+Status Orchestrator::Retry(int64_t run_key, const std::string& by) {
+  return Await<Status>([&](auto done) { PostRetry(run_key, by, done); });
 }
 
 Status Orchestrator::DeleteRun(int64_t run_key) {
-  auto answer = std::make_shared<std::promise<Status>>();  // shared with the turn
-  auto future = answer->get_future();
-  PostDelete(run_key, [answer](Status status) { answer->set_value(std::move(status)); });
-  return future.get();
+  return Await<Status>([&](auto done) { PostDelete(run_key, done); });
 }
 
 void Orchestrator::WaitForChange(int64_t run_key, int64_t after,
@@ -229,283 +208,116 @@ Result<bool> Orchestrator::Pump() {
     const std::lock_guard lock(mailbox_mutex_);
     messages.swap(mailbox_);
   }
-  if (messages.empty()) return false;
   Turn turn;
+  turn.due = TakeDueTimers();
+  if (messages.empty() && turn.due.empty()) return false;
   turn.next_key = next_key_;
-  for (Message& message : messages) {
-    std::visit([&](auto& m) { Handle(turn, m); }, message);
-  }
-  const Status committed = turn.failure.ok() ? Commit(turn) : turn.failure;
+  const Status committed = store_.Write([&](sql::Database& database) {
+    turn.database = &database;
+    return Work(turn, messages);
+  });
   if (!committed.ok()) {
     RollBack(turn, std::move(messages), committed);
     return committed;
   }
-  Settle(turn);
+  Settle(turn, std::move(messages));
   return true;
 }
 
-v1::Event Orchestrator::MakeEvent() const {
-  v1::Event event;
-  event.set_at(base::ToMicros(clock_.Now()));
-  event.set_salt(random_());
-  return event;
-}
-
-Status Orchestrator::StepRun(Turn& turn, OpenRun& run, int64_t run_key, v1::Event event) {
-  event.set_first_key(turn.next_key);
-  CAUDAL_ASSIGN(v1::Delta delta, engine::Step(run.state, event));
-  if (engine::IsEmpty(delta)) return {};
-  turn.next_key += delta.keys_used();
-  engine::Apply(run.state, event, delta);
-  ++run.seq;
-  turn.touched.insert(run_key);
-  turn.changes.push_back({run_key, run.seq, std::move(event), std::move(delta), &run.state});
-  return {};
-}
-
-void Orchestrator::Handle(Turn& turn, Create& create) {
-  auto run = std::make_unique<OpenRun>(engine::State(create.run.plan));
-  v1::Event event = MakeEvent();
-  *event.mutable_run_created()->mutable_info() = std::move(create.run.info);
-  const int64_t stand_in = -1 - static_cast<int64_t>(turn.created.size());
-  const Status stepped = StepRun(turn, *run, stand_in, std::move(event));
-  if (!stepped.ok()) return create.done(stepped);
-  turn.created[stand_in] = {std::move(create.run.row), std::move(run), std::move(create.done), {}};
-}
-
-void Orchestrator::Handle(Turn& turn, const Terminating& terminating) {
-  const auto answer = [&](Status status) {
-    turn.answers.emplace_back(terminating.done, std::move(status));
-  };
-  auto run = Find(terminating.run_key);
-  if (!run.ok()) return answer(run.status());
-  if (model::IsFinal((*run)->state.run().phase())) {
-    return answer(base::FailedPrecondition("run has ended already"));
+// Those of tasks that have since been woken, or ended, or whose run has, mean nothing any more.
+std::vector<Orchestrator::Timer> Orchestrator::TakeDueTimers() {
+  const int64_t now = base::ToMicros(clock_.Now());
+  std::vector<Timer> due;
+  while (!timers_.empty() && timers_.begin()->at <= now) {
+    const Timer timer = *timers_.begin();
+    timers_.erase(timers_.begin());
+    const auto run = runs_.find(timer.run_key);
+    const bool is_current = run == runs_.end()
+                                ? put_out_.count(timer.run_key) > 0
+                                : run->second->state.task(timer.task).wake_at() == timer.at;
+    if (is_current) due.push_back(timer);
   }
-  v1::Event event = MakeEvent();
-  event.mutable_terminate_requested()->set_by(terminating.by);
-  event.mutable_terminate_requested()->set_now(terminating.now);
-  answer(StepRun(turn, **run, terminating.run_key, std::move(event)));
+  return due;
 }
 
-void Orchestrator::Handle(Turn& turn, const Delete& deletion) {
-  // An open run is needed in memory, so that its steps can be ended.
-  const Status found = Find(deletion.run_key).status();
-  const bool has_ended = found.code() == base::Code::kFailedPrecondition;
-  const bool may_go = found.ok() || has_ended || IsDamage(found);
-  if (may_go) turn.deleted.push_back(deletion.run_key);
-  turn.answers.emplace_back(deletion.done, may_go ? Status() : found);
-}
-
-void Orchestrator::Handle(Turn& turn, const AttemptWaiting& waiting) {
-  const auto place = attempts_.find(waiting.attempt_key);
-  if (place == attempts_.end()) return;
-  auto run = Find(place->second.run_key);
-  if (!run.ok()) return;  // only words: not worth trying again
-  v1::Event event = MakeEvent();
-  event.mutable_attempt_waiting()->set_task(place->second.task);
-  event.mutable_attempt_waiting()->set_attempt_key(waiting.attempt_key);
-  event.mutable_attempt_waiting()->set_reason(waiting.reason);
-  const Status stepped = StepRun(turn, **run, place->second.run_key, std::move(event));
-  if (!stepped.ok()) base::LogError("wait of an attempt refused: " + stepped.ToString());
-}
-
-void Orchestrator::Handle(Turn& turn, const AttemptStarted& started) {
-  const auto place = attempts_.find(started.attempt_key);
-  if (place == attempts_.end()) return;
-  auto run = Find(place->second.run_key);
-  if (!run.ok()) return NoteMissing(turn, run.status());
-  v1::Event event = MakeEvent();
-  event.set_at(started.at);
-  event.mutable_attempt_started()->set_task(place->second.task);
-  event.mutable_attempt_started()->set_attempt_key(started.attempt_key);
-  const Status stepped = StepRun(turn, **run, place->second.run_key, std::move(event));
-  if (!stepped.ok()) base::LogError("start of an attempt refused: " + stepped.ToString());
-}
-
-void Orchestrator::Handle(Turn& turn, const AttemptFinished& finished) {
-  const int64_t attempt_key = finished.outcome.attempt_key();
-  const auto place = attempts_.find(attempt_key);
-  if (place == attempts_.end()) return turn.finished_attempts.push_back(attempt_key);
-  auto run = Find(place->second.run_key);
-  if (!run.ok()) {
-    if (IsGone(run.status())) turn.finished_attempts.push_back(attempt_key);
-    return NoteMissing(turn, run.status());
+Status Orchestrator::Work(Turn& turn, const std::vector<Message>& messages) {
+  while (turn.fired < turn.due.size() && turn.events < kEventsPerTurn) {
+    Handle(turn, turn.due[turn.fired++]);
+    CAUDAL_TRY(turn.failure);
   }
-  v1::Event event = MakeEvent();
-  event.mutable_attempt_finished()->set_task(place->second.task);
-  v1::AttemptOutcome& outcome = *event.mutable_attempt_finished()->mutable_outcome();
-  outcome = finished.outcome;
-  for (auto& [name, list] : *outcome.mutable_artifacts()) {
-    for (v1::Artifact& artifact : *list.mutable_artifacts()) {
-      artifact.set_key(turn.next_key++);
-      artifact.set_id(base::NewUuid7(base::TimeFromMicros(event.at())));
-    }
+  // One message at least, whatever timers are due: none waits for ever.
+  const auto goes_on = [&] { return turn.handled == 0 || turn.events < kEventsPerTurn; };
+  while (turn.handled < messages.size() && goes_on()) {
+    std::visit([&](const auto& m) { Handle(turn, m); }, messages[turn.handled++]);
+    CAUDAL_TRY(turn.failure);
   }
-  const Status stepped = StepRun(turn, **run, place->second.run_key, std::move(event));
-  if (!stepped.ok()) base::LogError("outcome of an attempt refused: " + stepped.ToString());
-  // One with a wrong token says nothing of the attempt, which lives on.
-  const v1::Task& task = (*run)->state.task(place->second.task);
-  if (task.live_attempt() != attempt_key) turn.finished_attempts.push_back(attempt_key);
+  CAUDAL_TRY(Flush(turn));
+  for (const int64_t run_key : turn.deleted) {
+    CAUDAL_TRY(store::DeleteRun(*turn.database, run_key));
+  }
+  return turn.next_key == next_key_ ? Status() : store::SetNextKey(*turn.database, turn.next_key);
 }
 
-Status Orchestrator::Commit(Turn& turn) {
-  if (turn.changes.empty() && turn.deleted.empty()) return {};
-  return store_.Write([&](sql::Database& database) -> Status {
-    for (auto& [stand_in, created] : turn.created) {
-      created.refused = store::InsertRun(database, &created.row);
-      const bool is_taken = created.refused.code() == base::Code::kAlreadyExists;
-      if (!created.refused.ok() && !is_taken) return created.refused;
-    }
-    for (store::RunChange change : turn.changes) {
-      if (change.run_key < 0) {
-        const Turn::Created& created = turn.created.at(change.run_key);
-        if (!created.refused.ok()) continue;
-        change.run_key = created.row.key;
-      }
-      CAUDAL_TRY(store::CommitRunChange(database, change));
-    }
-    for (const int64_t run_key : turn.deleted) {
-      CAUDAL_TRY(store::DeleteRun(database, run_key));
-    }
-    return store::SetNextKey(database, turn.next_key);
-  });
-}
-
-void Orchestrator::Settle(Turn& turn) {
+void Orchestrator::Settle(Turn& turn, std::vector<Message> messages) {
   next_key_ = turn.next_key;
-  for (auto& [stand_in, created] : turn.created) {
-    if (!created.refused.ok()) continue;
-    runs_[created.row.key] = std::move(created.run);
-    Publish(created.row.key, runs_[created.row.key]->seq, true);
-  }
+  timers_.insert(turn.timers.begin(), turn.timers.end());
+  timers_.insert(turn.due.begin() + static_cast<int64_t>(turn.fired), turn.due.end());
   for (const int64_t attempt_key : turn.finished_attempts) {
     attempts_.erase(attempt_key);
     executor_.Forget(attempt_key);
   }
   for (const int64_t run_key : turn.deleted) DropRun(run_key);
-  for (const store::RunChange& change : turn.changes) {
-    const int64_t run_key =
-        change.run_key < 0 ? turn.created.at(change.run_key).row.key : change.run_key;
-    if (runs_.count(run_key) == 0) continue;  // refused or deleted
-    for (const v1::Command& command : change.delta.commands()) {
-      Dispatch(run_key, *change.after, command);
-    }
+  for (const auto& [run_key, command] : turn.commands) {
+    const auto run = runs_.find(run_key);
+    if (run != runs_.end()) Dispatch(run_key, run->second->state, command);
   }
-  for (const store::RunChange& change : turn.changes) {
-    if (change.run_key < 0) continue;
-    const auto run = runs_.find(change.run_key);
-    if (run == runs_.end()) continue;
+  for (const int64_t run_key : turn.touched) {
+    const auto run = runs_.find(run_key);
+    if (run == runs_.end()) continue;  // deleted
     const bool is_open = !model::IsFinal(run->second->state.run().phase());
-    Publish(change.run_key, run->second->seq, is_open);
+    Publish(run_key, run->second->seq, is_open);
     if (!is_open) runs_.erase(run);
   }
-  for (auto& [stand_in, created] : turn.created) {
-    if (!created.refused.ok()) {
-      created.done(created.refused);
-      continue;
-    }
-    const auto run = runs_.find(created.row.key);
-    if (run != runs_.end() && model::IsFinal(run->second->state.run().phase())) {
-      Publish(created.row.key, run->second->seq, false);
-      runs_.erase(run);
-    }
-    created.done(created.row.key);
-  }
-  for (auto& [done, status] : turn.answers) done(status);
-}
-
-// Of a run that exists no more: its steps end at once, and nobody waits for them.
-void Orchestrator::DropRun(int64_t run_key) {
-  Publish(run_key, 0, false);
-  const auto found = runs_.find(run_key);
-  if (found == runs_.end()) return;
-  for (const v1::Task& task : found->second->state.tasks()) {
-    if (task.live_attempt() == 0 || model::IsFinal(task.state())) continue;
-    attempts_.erase(task.live_attempt());
-    executor_.Kill(task.live_attempt(), task.live_token(), true);
-  }
-  runs_.erase(found);
-}
-
-// A report that cannot be handed over now must be later. One of a run that is gone, has ended or is
-// damaged must not hold up the other runs; its outcome stays with the executor.
-void Orchestrator::NoteMissing(Turn& turn, const Status& why) {
-  if (IsGone(why)) return;
-  if (!IsDamage(why)) turn.failure = why;
-  base::LogError("report of an attempt not handed over: " + why.ToString());
+  for (const auto& answer : turn.answers) answer(Status());
+  messages.erase(messages.begin(), messages.begin() + static_cast<int64_t>(turn.handled));
+  PutBack(std::move(messages));
 }
 
 void Orchestrator::RollBack(Turn& turn, std::vector<Message> messages, const Status& why) {
   // Memory is ahead of the disk: drop it, it is read again when next needed.
   for (const int64_t run_key : turn.touched) {
-    if (run_key >= 0) runs_.erase(run_key);
+    runs_.erase(run_key);
+    put_out_.insert(run_key);
   }
+  timers_.insert(turn.due.begin(), turn.due.end());
   // Callers are told now rather than kept until the disk has room again. Reports are handled again.
-  for (auto& [stand_in, created] : turn.created) created.done(why);
-  for (auto& [done, status] : turn.answers) done(status.ok() ? why : status);
-  const auto is_request = [](const Message& m) {
-    return std::holds_alternative<Create>(m) || std::holds_alternative<Terminating>(m) ||
-           std::holds_alternative<Delete>(m);
-  };
-  messages.erase(std::remove_if(messages.begin(), messages.end(), is_request), messages.end());
+  for (const auto& answer : turn.answers) answer(why);
+  for (size_t i = turn.handled; i < messages.size(); ++i) Refuse(messages[i], why);
+  std::erase_if(messages, IsRequest);
+  PutBack(std::move(messages));
+}
+
+// A caller waits for a request; nobody for a report.
+bool Orchestrator::IsRequest(const Message& message) {
+  return std::visit(
+      [](const auto& m) {
+        return requires { m.done; };
+      },
+      message);
+}
+
+void Orchestrator::Refuse(const Message& message, const Status& why) {
+  std::visit(
+      [&](const auto& m) {
+        if constexpr (requires { m.done; }) m.done(why);
+      },
+      message);
+}
+
+void Orchestrator::PutBack(std::vector<Message> messages) {
   const std::lock_guard lock(mailbox_mutex_);
   mailbox_.insert(mailbox_.begin(), std::make_move_iterator(messages.begin()),
                   std::make_move_iterator(messages.end()));
-}
-
-void Orchestrator::Dispatch(int64_t run_key, const engine::State& state,
-                            const v1::Command& command) {
-  if (command.has_kill()) {
-    const v1::Task& task = state.task(command.kill().task());
-    if (task.live_attempt() != command.kill().attempt_key()) return;
-    executor_.Kill(task.live_attempt(), task.live_token(), command.kill().now());
-    return;
-  }
-  const v1::Command::Launch& launch = command.launch();
-  if (state.task(launch.task()).live_attempt() != launch.attempt_key()) return;
-  attempts_[launch.attempt_key()] = {run_key, launch.task()};
-  const auto spec = engine::MakeAttemptSpec(state, launch);
-  if (spec.ok()) return executor_.Launch(*spec);
-  v1::AttemptOutcome outcome;
-  outcome.set_version(1);
-  outcome.set_attempt_key(launch.attempt_key());
-  outcome.set_token(launch.token());
-  outcome.set_result(v1::AttemptOutcome::FAILED);
-  outcome.set_error_code("INPUT");
-  outcome.set_error(spec.status().message());
-  Finished(outcome);
-}
-
-Result<Orchestrator::OpenRun*> Orchestrator::Find(int64_t run_key) {
-  const auto found = runs_.find(run_key);
-  if (found != runs_.end()) return found->second.get();
-  CAUDAL_TRY(Load(run_key));
-  return runs_.at(run_key).get();
-}
-
-Status Orchestrator::Load(int64_t run_key) {
-  std::unique_ptr<OpenRun> run;
-  CAUDAL_TRY(store_.Read([&](sql::Database& database) -> Status {
-    CAUDAL_ASSIGN(const store::Run row, store::GetRunByKey(database, run_key));
-    if (model::IsFinal(static_cast<v1::RunPhase>(row.phase))) {
-      return base::FailedPrecondition("run " + row.id + " has ended already");
-    }
-    CAUDAL_ASSIGN(spec::Package package, spec::LoadPackage(row.spec));
-    CAUDAL_ASSIGN(auto plan, spec::MakePlan(std::move(package)));
-    CAUDAL_ASSIGN(store::LoadedRun loaded, store::LoadRun(database, run_key, std::move(plan)));
-    run = std::make_unique<OpenRun>(std::move(loaded.state));
-    run->seq = loaded.seq;
-    return {};
-  }));
-  for (const v1::Task& task : run->state.tasks()) {
-    if (task.live_attempt() != 0 && !model::IsFinal(task.state())) {
-      attempts_[task.live_attempt()] = {run_key, task.index()};
-    }
-  }
-  Publish(run_key, run->seq, true);
-  runs_[run_key] = std::move(run);
-  return {};
 }
 
 }  // namespace caudal::orchestrator

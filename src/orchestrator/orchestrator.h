@@ -5,12 +5,14 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -20,7 +22,7 @@
 #include "engine/state.h"
 #include "executor/executor.h"
 #include "spec/plan.h"
-#include "store/run_log.h"
+#include "store/rows.h"
 #include "store/store.h"
 
 namespace caudal::orchestrator {
@@ -32,11 +34,18 @@ struct NewRun {
   v1::RunInfo info;
 };
 
+struct Options {
+  /// How long the exit tasks of a run that was asked to end may go on.
+  base::Duration terminate_grace = std::chrono::minutes(5);
+};
+
 /// One loop for all runs of a data directory.
 ///
-/// Each turn (`Pump`) takes everything in the mailbox, steps it, commits it in one transaction, and
-/// only then dispatches commands and answers callers: what was acknowledged is on disk. Memory
-/// holds the open runs only.
+/// Each turn (`Pump`) is one transaction: it takes timers that are due and what is in the mailbox,
+/// steps it, answers what the engine asks of the store, and commits. Only then are commands
+/// dispatched and callers answered: what was acknowledged is on disk. A turn that has grown long
+/// leaves the rest to the next one, so that other writers have their turn too. Memory holds the
+/// open runs only.
 ///
 /// Thread-safety: the public functions from any thread, `Pump` from one thread at a time.
 /// Lifetime: store, executor and clock must outlive it. `Stop` before destruction.
@@ -44,11 +53,12 @@ class Orchestrator final : public executor::Reporter {
  public:
   /// `random` gives fresh salt for events; tests pass a seeded one.
   Orchestrator(store::Store& store, executor::Executor& executor, const base::Clock& clock,
-               std::function<std::string()> random);
+               std::function<std::string()> random, Options options = {});
   ~Orchestrator() override;
 
-  /// Loads the open runs, lets the executor re-attach to their attempts (killing all others), and
-  /// dispatches again what was commanded and not done. Called once, first. Decides nothing anew.
+  /// Loads the open runs with their timers, lets the executor re-attach to their attempts (killing
+  /// all others), and dispatches again what was commanded and not done. Called once, first. Decides
+  /// nothing anew.
   base::Status Recover();
 
   /// Runs the loop on a thread of its own until `Stop`.
@@ -61,6 +71,10 @@ class Orchestrator final : public executor::Reporter {
   /// Asks for the end of a run. Blocks until that is on disk. Errors: kNotFound,
   /// kFailedPrecondition when the run is final already, the store's.
   base::Status Terminate(int64_t run_key, const std::string& by, bool now);
+  /// Opens an ended run again: what failed or was canceled, and all that follows it, is done anew.
+  /// Blocks until that is on disk. Errors: kNotFound, kFailedPrecondition when the run has not
+  /// ended or has succeeded, the store's.
+  base::Status Retry(int64_t run_key, const std::string& by);
   /// Ends what still runs at once and removes everything the store has of the run. Blocks until
   /// that is on disk. Errors: kNotFound, the store's.
   base::Status DeleteRun(int64_t run_key);
@@ -74,7 +88,7 @@ class Orchestrator final : public executor::Reporter {
   void PostCreate(NewRun run, std::function<void(base::Result<int64_t>)> done);
   void PostTerminate(int64_t run_key, std::string by, bool now,
                      std::function<void(base::Status)> done);
-
+  void PostRetry(int64_t run_key, std::string by, std::function<void(base::Status)> done);
   void PostDelete(int64_t run_key, std::function<void(base::Status)> done);
 
   // executor::Reporter
@@ -83,8 +97,12 @@ class Orchestrator final : public executor::Reporter {
   void Finished(const v1::AttemptOutcome& outcome) override;
 
   /// One turn. Returns whether there was anything to do; an error when the commit failed, in which
-  /// case callers have been told and reports wait for the next turn.
+  /// case callers have been told, and reports and timers wait for the next turn.
   base::Result<bool> Pump();
+
+  /// When the earliest timer is due (it may turn out to mean nothing any more). From the thread
+  /// that calls `Pump`.
+  std::optional<base::Time> NextTimer() const;
 
  private:
   struct Create {
@@ -95,6 +113,11 @@ class Orchestrator final : public executor::Reporter {
     int64_t run_key;
     std::string by;
     bool now;
+    std::function<void(base::Status)> done;
+  };
+  struct Retrying {
+    int64_t run_key;
+    std::string by;
     std::function<void(base::Status)> done;
   };
   struct Delete {
@@ -112,8 +135,8 @@ class Orchestrator final : public executor::Reporter {
   struct AttemptFinished {
     v1::AttemptOutcome outcome;
   };
-  using Message =
-      std::variant<Create, Terminating, Delete, AttemptWaiting, AttemptStarted, AttemptFinished>;
+  using Message = std::variant<Create, Terminating, Retrying, Delete, AttemptWaiting,
+                               AttemptStarted, AttemptFinished>;
 
   struct OpenRun {
     explicit OpenRun(engine::State s) : state(std::move(s)) {}
@@ -124,37 +147,67 @@ class Orchestrator final : public executor::Reporter {
     int64_t run_key;
     int task;
   };
+  struct Timer {
+    int64_t at;  // microseconds since 1970
+    int64_t run_key;
+    int task;
+    auto operator<=>(const Timer&) const = default;
+  };
   struct Turn;
 
+  // orchestrator.cc: callers, the loop, and what a turn begins and ends with.
   void Post(Message message);
+  static bool IsRequest(const Message& message);
+  static void Refuse(const Message& request, const base::Status& why);
+  void PutBack(std::vector<Message> messages);
   void Loop();
-  void Handle(Turn& turn, Create& create);
+  void WaitForWork();
+  std::vector<Timer> TakeDueTimers();
+  base::Status Work(Turn& turn, const std::vector<Message>& messages);
+  void RollBack(Turn& turn, std::vector<Message> messages, const base::Status& why);
+  void Settle(Turn& turn, std::vector<Message> messages);
+  void Publish(int64_t run_key, int64_t seq, bool is_open);
+
+  // turn.cc: what messages and timers mean.
+  void Handle(Turn& turn, const Timer& timer);
+  void Handle(Turn& turn, const Create& create);
   void Handle(Turn& turn, const Terminating& terminating);
+  void Handle(Turn& turn, const Retrying& retrying);
   void Handle(Turn& turn, const Delete& deletion);
   void Handle(Turn& turn, const AttemptWaiting& waiting);
   void Handle(Turn& turn, const AttemptStarted& started);
   void Handle(Turn& turn, const AttemptFinished& finished);
-  base::Status StepRun(Turn& turn, OpenRun& run, int64_t run_key, v1::Event event);
+  base::Result<int64_t> Open(Turn& turn, const NewRun& created);
+  base::Status AskToEnd(Turn& turn, const Terminating& terminating);
+  base::Status OpenAgain(Turn& turn, const Retrying& retrying);
   v1::Event MakeEvent() const;
-  base::Status Commit(Turn& turn);
-  void Settle(Turn& turn);
+  base::Status StepRun(Turn& turn, OpenRun& run, int64_t run_key, v1::Event event);
+  base::Status StepOnce(Turn& turn, OpenRun& run, int64_t run_key, v1::Event event);
+  base::Result<v1::Event> Answer(Turn& turn, const OpenRun& run, const v1::Query& query);
+  base::Status Flush(Turn& turn);
+  void NoteMissing(Turn& turn, const base::Status& why);
+  static void NoteRefused(const Turn& turn, const std::string& what, const base::Status& why);
+
+  // open_runs.cc: runs in memory, and commands about their attempts.
+  base::Result<OpenRun*> Find(sql::Database& database, int64_t run_key);
+  base::Status Load(sql::Database& database, int64_t run_key);
+  base::Result<std::unique_ptr<OpenRun>> Read(sql::Database& database, const store::Run& row) const;
+  void AddTimers(int64_t run_key, const engine::State& state);
   void Dispatch(int64_t run_key, const engine::State& state, const v1::Command& command);
   void LaunchLive(int64_t run_key, const engine::State& state);
   void DropRun(int64_t run_key);
-  void NoteMissing(Turn& turn, const base::Status& why);
-  void RollBack(Turn& turn, std::vector<Message> messages, const base::Status& why);
-  base::Result<OpenRun*> Find(int64_t run_key);
-  base::Status Load(int64_t run_key);
-  void Publish(int64_t run_key, int64_t seq, bool is_open);
 
   store::Store& store_;
   executor::Executor& executor_;
   const base::Clock& clock_;
   std::function<std::string()> random_;
+  const Options options_;
 
   // The loop's own.
   std::unordered_map<int64_t, std::unique_ptr<OpenRun>> runs_;  // by run key
-  std::unordered_map<int64_t, AttemptPlace> attempts_;          // live ones, by attempt key
+  std::set<int64_t> put_out_;  // open runs that a failed commit has put out of memory
+  std::unordered_map<int64_t, AttemptPlace> attempts_;  // live ones, by attempt key
+  std::set<Timer> timers_;  // of committed tasks; one that its task has no more means nothing
   int64_t next_key_ = 1;
 
   std::mutex mailbox_mutex_;
