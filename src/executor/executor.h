@@ -45,6 +45,14 @@ class Executor {
   /// The attempt's outcome is committed: its work directory may go.
   virtual void Forget(int64_t attempt_key) = 0;
 
+  /// What a step of this spec runs on here, as far as it may change what comes out of it: two runs
+  /// with the same inputs and the same realm may share outputs. The key of its Python environment
+  /// and its code, or "image". Makes nothing and blocks on nothing; cheap enough for every launch.
+  virtual std::string Realm(const caudal::v1::AttemptSpec& spec) = 0;
+
+  /// Whether the bytes of a blob ("<xx>/<attempt>/<output>") are still there.
+  virtual bool HasBlob(const std::string& blob) = 0;
+
   /// Stops accepting and reporting. Running steps go on under their supervisor.
   virtual void Stop() = 0;
 };

@@ -26,6 +26,7 @@ struct LocalOptions {
   int staging_threads = 8;
   int collecting_threads = 4;
   std::string kfp_package;          ///< replaces the kfp that steps pin, where the run does not say
+  bool require_secrets = false;     ///< a step without its secrets or config maps fails
   int step_uid = -1;                ///< who sandboxed steps are on the host; -1: we ourselves
   std::vector<std::string> mounts;  ///< "HOST[:PATH][:rw]", for sandboxed steps
 };
@@ -50,6 +51,9 @@ class LocalExecutor final : public Executor {
   void Launch(const v1::AttemptSpec& spec) override;
   void Kill(int64_t attempt_key, const std::string& token, bool now) override;
   void Forget(int64_t attempt_key) override;
+  /// Asks an interpreter once for each Python version that images name; else from memory.
+  std::string Realm(const v1::AttemptSpec& spec) override;
+  bool HasBlob(const std::string& blob) override;
   /// Waits for staging and collecting that run now; steps go on.
   void Stop() override;
 

@@ -193,6 +193,7 @@ TEST_F(CollectTest, CrashBetweenMovesIsMadeGood) {
   EXPECT_FALSE(base::PathExists(Work("publish")));
 }
 
+// row: E202
 TEST_F(CollectTest, ParametersComeFromFilesAndTheOutputFileWins) {
   Declare(R"({"parameters": {"n": {"parameterType": "NUMBER_INTEGER"},
                              "s": {"parameterType": "STRING"},
@@ -290,6 +291,7 @@ TEST_F(CollectTest, BadOutputFileFailsAndIsNamed) {
   EXPECT_EQ(Read(Output("model")), "m");
 }
 
+// row: E209
 TEST_F(CollectTest, MetadataIsMerged) {
   Declare(kModel);
   StageStep(true);
@@ -306,6 +308,7 @@ TEST_F(CollectTest, MetadataIsMerged) {
   EXPECT_EQ(outcome.artifacts().count("other"), 0u);
 }
 
+// row: E209
 TEST_F(CollectTest, NullMetadataFails) {
   Declare(kModel);
   StageStep(true);
@@ -332,6 +335,7 @@ TEST_F(CollectTest, UriBelowTheTaskRootIsFoundThere) {
   EXPECT_EQ(Read(Blob("model")), "x");
 }
 
+// row: E207
 TEST_F(CollectTest, UriOutsideTheRunFails) {
   Declare(kModel);
   StageStep(true);
@@ -345,6 +349,7 @@ TEST_F(CollectTest, UriOutsideTheRunFails) {
   ExpectFailed(CollectStep(), "OUTPUT", "'..' part");
 }
 
+// row: E207
 TEST_F(CollectTest, ForeignUriIsAReference) {
   Declare(kModel);
   StageStep(true);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "launcher/internal/surroundings.h"
 #include "launcher/internal/uri.h"
 #include "wire/json.h"
 
@@ -133,7 +134,10 @@ std::optional<std::vector<PathPart>> ParsePath(std::string_view text) {
 }
 
 Placeholders::Placeholders(const v1::AttemptSpec& spec, const Places& places)
-    : spec_(&spec), places_(places), values_(WithDefaults(spec)) {}
+    : spec_(&spec), places_(places), values_(WithDefaults(spec)) {
+  if (places.workspace.empty()) return;
+  for (auto& [name, value] : values_) MoveWorkspace(places.workspace, &value);
+}
 
 Placeholders Placeholders::Make(const v1::AttemptSpec& spec, const Places& places) {
   Placeholders made(spec, places);
@@ -189,7 +193,9 @@ Placeholders::Text Placeholders::LookupJob(const std::string& name) const {
     return job.schedule_time_utc().empty() ? job.create_time_utc() : job.schedule_time_utc();
   }
   if (name == "pipeline_root") return job.pipeline_root();
-  if (name == "workspace_path") return std::string(kWorkspacePath);
+  if (name == "workspace_path") {
+    return places_.workspace.empty() ? std::string(kWorkspacePath) : places_.workspace;
+  }
   if (name == "outputMetadataUri") return OutputFileForStep(*spec_, places_);
   return std::nullopt;
 }

@@ -12,6 +12,7 @@
 #include "launcher/internal/executor_input.h"
 #include "launcher/internal/placeholders.h"
 #include "launcher/internal/places.h"
+#include "launcher/internal/surroundings.h"
 #include "launcher/internal/tree.h"
 #include "launcher/internal/uri.h"
 #include "launcher/launcher.h"
@@ -62,7 +63,10 @@ Result<std::vector<Input>> StoredInputs(const v1::AttemptSpec& spec) {
   for (const auto& [name, list] : spec.artifacts()) {
     for (const v1::Artifact& artifact : list.artifacts()) {
       if (artifact.blob().empty()) continue;
-      auto path = CleanSdkPath(artifact.uri(), artifact.metadata());
+      // Of what is in the workspace, older SDKs look for the path outside it.
+      const bool is_there = spec.has_workspace() && internal::IsInWorkspace(artifact.metadata());
+      auto path =
+          CleanSdkPath(artifact.uri(), is_there ? google::protobuf::Struct() : artifact.metadata());
       if (!path.ok()) return Status(path.status()).With("input '" + name + "'");
       if (!path->empty()) found.push_back({name, artifact.blob(), *path});
     }
@@ -125,31 +129,15 @@ std::map<std::string, std::string> MakeEnvironment(const v1::AttemptSpec& spec,
     env["CAUDAL_MOUNT_ROOT"] = places.FakeRoot();
   }
   for (const auto& variable : spec.container().env()) env[variable.name()] = variable.value();
+  for (const auto& [name, value] : spec.surroundings().env()) env[name] = value;
   return env;
-}
-
-bool IsNameCharacter(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.';
-}
-
-/// Where `word` names one of the directories that exist in a sandbox only; npos when it does not.
-size_t FindSandboxPath(std::string_view word, std::string_view directory) {
-  for (size_t at = word.find(directory); at != std::string_view::npos;
-       at = word.find(directory, at + 1)) {
-    const char before = at == 0 ? ' ' : word[at - 1];
-    const bool starts_path = std::isalnum(static_cast<unsigned char>(before)) == 0 &&
-                             std::string_view("_-./}~").find(before) == std::string_view::npos;
-    const size_t after = at + directory.size();
-    const bool ends_name = after >= word.size() || !IsNameCharacter(word[after]);
-    if (starts_path && ends_name) return at;
-  }
-  return std::string_view::npos;
 }
 
 Status CheckLiteralPaths(const std::vector<std::string>& words) {
   for (const std::string& word : words) {
-    for (const std::string_view directory : {"/minio", "/s3", "/gcs", "/tmp/kfp"}) {
-      const size_t at = FindSandboxPath(word, directory);
+    for (const std::string_view directory :
+         {"/minio", "/s3", "/gcs", "/tmp/kfp", internal::kWorkspacePath}) {
+      const size_t at = internal::FindPath(word, directory);
       if (at == std::string_view::npos) continue;
       const size_t end = std::min(word.find_first_of(" \t\n\"'", at), word.size());
       return FailedPrecondition("the command names '" +
@@ -208,8 +196,9 @@ Status MakeStepDir(const Layout& layout, const Places& places, const std::string
 }
 
 Status MakeWorkDirs(const Layout& layout, const Places& places) {
-  for (const std::string& path : {places.Outputs(), places.Parameters(), places.Temporary(),
-                                  places.Home(), places.FakeRoot(), places.Publish()}) {
+  for (const std::string& path :
+       {places.Outputs(), places.Parameters(), places.Temporary(), places.Home(), places.FakeRoot(),
+        places.Publish(), places.Keys(), places.Empty()}) {
     CAUDAL_TRY(base::RemoveTree(path));
   }
   CAUDAL_TRY(MakeStepDir(layout, places, places.Outputs(), 0755));
@@ -237,6 +226,11 @@ Status FillFakeRoot(const Layout& layout, const Places& places, const std::vecto
     CAUDAL_TRY(internal::CopyStored(layout.BlobPath(input.blob), target)
                    .With("cannot stage input '" + input.name + "'"));
   }
+  if (places.workspace.empty()) return {};
+  const std::string workspace = places.ForStep(internal::kWorkspacePath);
+  if (symlink(places.workspace.c_str(), workspace.c_str()) != 0) {
+    return base::FromErrno(errno, "cannot link " + workspace);
+  }
   return {};
 }
 
@@ -251,6 +245,12 @@ Result<View> MakeView(const Layout& layout, const v1::AttemptSpec& spec, bool sa
   view.sandbox = sandbox;
   view.outputs_host = places.Outputs();
   if (sandbox) view.mounts = SandboxMounts(layout, places, inputs, task_root);
+  CAUDAL_ASSIGN(const std::vector<v1::Mount> more,
+                internal::SurroundingMounts(layout, spec, places));
+  view.mounts.insert(view.mounts.end(), more.begin(), more.end());
+  // One that lies inside another comes after it.
+  std::stable_sort(view.mounts.begin(), view.mounts.end(),
+                   [](const v1::Mount& a, const v1::Mount& b) { return a.target() < b.target(); });
   view.env = MakeEnvironment(spec, places);
   view.working_directory = sandbox ? internal::kSandboxHome : places.Home();
   CAUDAL_ASSIGN(view.argv, ResolveCommand(spec, places));
@@ -263,7 +263,12 @@ Result<View> Stage(const Layout& layout, const v1::AttemptSpec& spec, bool sandb
   CAUDAL_ASSIGN(const std::string task_root, TaskRootSdkPath(spec));
   CAUDAL_ASSIGN(const std::vector<Input> inputs, StoredInputs(spec));
   CAUDAL_TRY(CheckBlobs(layout, inputs));
+  CAUDAL_ASSIGN(internal::Supplies supplies, internal::ReadSupplies(layout, spec, places));
   CAUDAL_TRY(MakeWorkDirs(layout, places));
+  CAUDAL_TRY(internal::MakeSupplies(layout, spec, places, supplies));
+  internal::DropAbsent(places, supplies, &view.mounts);
+  view.private_env = std::move(supplies.env);
+  view.notes = std::move(supplies.notes);
   if (!sandbox) CAUDAL_TRY(FillFakeRoot(layout, places, inputs, task_root));
   return view;
 }

@@ -12,6 +12,7 @@ _PREFIXES = {
     '_GCS_LOCAL_MOUNT_PREFIX': '/gcs/',
     '_MINIO_LOCAL_MOUNT_PREFIX': '/minio/',
     '_S3_LOCAL_MOUNT_PREFIX': '/s3/',
+    'WORKSPACE_MOUNT_PATH': '/kfp-workspace',
 }
 
 
@@ -20,6 +21,21 @@ def _move(module):
     for name, prefix in _PREFIXES.items():
         if root and getattr(module, name, None) == prefix:
             setattr(module, name, root + prefix)
+    if root and hasattr(module, 'WORKSPACE_MOUNT_PATH'):
+        _mend_workspace(module.Artifact, root)
+
+
+def _mend_workspace(artifact, root):
+    """An artifact's path in the workspace is made from its path outside, which has moved."""
+    inner = artifact._get_path
+
+    def _get_path(self):
+        path = inner(self)
+        if path and self.metadata.get('_kfp_workspace') is True:
+            path = path.replace('/.artifacts' + root + '/', '/.artifacts/', 1)
+        return path
+
+    artifact._get_path = _get_path
 
 
 class _Loader:

@@ -336,6 +336,11 @@ bool Environments::IsKnown(const std::string& image) const {
   return at->second.ok() || impl_->interpreters.count("") > 0;
 }
 
+std::string Environments::KeyOf(const Request& request) const {
+  std::vector<PipCall> calls;
+  return impl_->KeyOf(request, &calls);
+}
+
 std::optional<Environment> Environments::Find(const Request& request) {
   std::vector<PipCall> calls;
   const std::string key = impl_->KeyOf(request, &calls);

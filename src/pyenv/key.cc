@@ -47,7 +47,7 @@ std::string EnvironmentKey(const Interpreter& interpreter, const std::vector<Pip
         json::object{{"options", Strings(call.options)}, {"packages", Strings(call.packages)}});
   }
   key["files"] = LocalFiles(calls);
-  key["format"] = 2;
+  key["format"] = 3;
   key["interpreter"] = interpreter.path;
   key["platform"] = Platform();
   json::object& chosen = key["settings"].emplace_object();

@@ -129,6 +129,9 @@ class Environments {
   /// Whether ForImage answers from memory.
   bool IsKnown(const std::string& image) const;
 
+  /// The key of the environment for the request, built or not: see EnvironmentKey.
+  std::string KeyOf(const Request& request) const;
+
   /// The newest build for the request, from memory; nullopt when Get would have to build.
   std::optional<Environment> Find(const Request& request);
 

@@ -22,6 +22,8 @@ struct Bind {
   std::string source{};
   std::string target{};
   bool writable = false;
+  /// When set, a directory above `source`: no symbolic link is followed between the two.
+  std::string anchor{};
 };
 
 struct ViewSpec {

@@ -23,6 +23,7 @@ using base::FromErrno;
 using base::Status;
 using base::UniqueFd;
 using internal::AttachAt;
+using internal::CloneBelow;
 using internal::CloneTree;
 using internal::MakeMountPoint;
 using internal::MakeReadOnly;
@@ -85,6 +86,9 @@ class View {
     CAUDAL_TRY(BuildWritable());
     CAUDAL_TRY(Hide());
     CAUDAL_TRY(BuildBinds());
+    // Last: what is mounted on a file that is gone cannot be moved when a bind goes beside it.
+    NameTheStep("/etc/passwd", "step:x:1000:1000:step:/home/step:/bin/sh\n");
+    NameTheStep("/etc/group", "step:x:1000:\n");
     return Seal();
   }
 
@@ -93,10 +97,12 @@ class View {
     if (notes_ != nullptr) notes_->push_back(note);
   }
 
-  Status Take(const std::string& path, bool writable, std::vector<Taken>* into) {
+  Status Take(const std::string& path, bool writable, std::vector<Taken>* into,
+              const std::string& anchor = "") {
     Taken taken;
     taken.target = path;
-    CAUDAL_ASSIGN(taken.tree, CloneTree(path, writable));
+    CAUDAL_ASSIGN(taken.tree,
+                  anchor.empty() ? CloneTree(path, writable) : CloneBelow(anchor, path, writable));
     struct stat info {};
     if (fstat(taken.tree.get(), &info) != 0) return FromErrno(errno, "cannot look at " + path);
     taken.is_directory = S_ISDIR(info.st_mode);
@@ -151,7 +157,7 @@ class View {
   Status TakeBinds() {
     for (const Bind& bind : spec_.binds) {
       const bool overlay = bind.kind == Bind::Kind::kOverlay;
-      CAUDAL_TRY(Take(bind.source, bind.writable && !overlay, &binds_));
+      CAUDAL_TRY(Take(bind.source, bind.writable && !overlay, &binds_, bind.anchor));
       binds_.back().target = bind.target;
       binds_.back().overlay = overlay;
     }
@@ -191,8 +197,6 @@ class View {
       if (mkdir(path.c_str(), 0755) != 0) return FromErrno(errno, "cannot make " + path);
     }
     CAUDAL_TRY(Build(&host_));
-    NameTheStep("/etc/passwd", "step:x:1000:1000:step:/home/step:/bin/sh\n");
-    NameTheStep("/etc/group", "step:x:1000:\n");
     return {};
   }
 
@@ -200,7 +204,10 @@ class View {
   /// own 1000 is somebody else.
   void NameTheStep(const std::string& path, const std::string& entry) {
     const base::Result<std::string> host = base::ReadFile(path);
-    if (!host.ok()) return;
+    const bool is_bound = std::any_of(binds_.begin(), binds_.end(), [&](const Taken& bind) {
+      return IsUnder(path, bind.target);
+    });
+    if (!host.ok() || is_bound) return;
     std::istringstream lines(*host);
     std::string text;
     for (std::string line; std::getline(lines, line);) {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "executor/internal/containerized.h"
+
 namespace caudal::executor::internal {
 namespace {
 
@@ -23,28 +25,39 @@ struct Question {
   PythonChoice choice;
 };
 
-Result<Question> Ask(const v1::AttemptSpec& spec, pyenv::Environments& environments) {
+/// Reads the code that came with the run when the component is in it.
+Result<Question> Ask(const std::string& data_dir, const v1::AttemptSpec& spec,
+                     pyenv::Environments& environments) {
   Question question;
   const auto& command = spec.container().command();
   question.choice.command.assign(command.begin(), command.end());
   question.wrapper = pyenv::ParseWrapper(question.choice.command);
   if (question.wrapper && HasPlaceholder(*question.wrapper)) question.wrapper.reset();
+  std::optional<LocalModule> module;
+  if (const auto function = ContainerizedFunction(spec)) {
+    CAUDAL_ASSIGN(module, FindModule(data_dir, spec, *function));
+    question.choice.command = ModuleCommand(module->path);
+  }
   auto interpreter = environments.ForImage(spec.container().image(), &question.choice.note);
   if (!interpreter.ok()) {
     // A command of its own may need none.
-    if (question.wrapper) return interpreter.status();
+    if (question.wrapper || module) return interpreter.status();
     return question;
   }
   question.choice.python.interpreter = *interpreter;
   if (question.wrapper) {
     question.request = pyenv::Request{*std::move(interpreter), question.wrapper->calls,
                                       question.wrapper->use_venv, spec.settings().kfp_package()};
+  } else if (module) {
+    question.request = pyenv::Request{*std::move(interpreter), std::move(module->calls), false,
+                                      spec.settings().kfp_package()};
   }
   return question;
 }
 
 PythonChoice Answer(Question question, std::optional<pyenv::Environment> environment) {
-  if (environment) question.choice.command = pyenv::CommandIn(*question.wrapper, *environment);
+  if (environment && question.wrapper)
+    question.choice.command = pyenv::CommandIn(*question.wrapper, *environment);
   question.choice.python.environment = std::move(environment);
   return std::move(question.choice);
 }
@@ -53,8 +66,9 @@ PythonChoice Answer(Question question, std::optional<pyenv::Environment> environ
 
 std::optional<Result<PythonChoice>> ChooseFromMemory(const v1::AttemptSpec& spec,
                                                      pyenv::Environments& environments) {
-  if (!environments.IsKnown(spec.container().image())) return std::nullopt;
-  auto question = Ask(spec, environments);
+  const bool reads_files = ContainerizedFunction(spec).has_value();
+  if (reads_files || !environments.IsKnown(spec.container().image())) return std::nullopt;
+  auto question = Ask("", spec, environments);
   if (!question.ok()) return Result<PythonChoice>(question.status());
   if (!question->request) return Result<PythonChoice>(std::move(question->choice));
   auto environment = environments.Find(*question->request);
@@ -62,10 +76,11 @@ std::optional<Result<PythonChoice>> ChooseFromMemory(const v1::AttemptSpec& spec
   return Result<PythonChoice>(Answer(*std::move(question), std::move(environment)));
 }
 
-Result<PythonChoice> Choose(const v1::AttemptSpec& spec, pyenv::Environments& environments,
+Result<PythonChoice> Choose(const std::string& data_dir, const v1::AttemptSpec& spec,
+                            pyenv::Environments& environments,
                             const std::function<void()>& on_build,
                             const std::function<void(std::string_view)>& progress) {
-  CAUDAL_ASSIGN(Question question, Ask(spec, environments));
+  CAUDAL_ASSIGN(Question question, Ask(data_dir, spec, environments));
   if (!question.request) return std::move(question.choice);
   auto environment = environments.Find(*question.request);
   if (!environment) {
@@ -73,6 +88,15 @@ Result<PythonChoice> Choose(const v1::AttemptSpec& spec, pyenv::Environments& en
     CAUDAL_ASSIGN(environment, environments.Get(*question.request, progress));
   }
   return Answer(std::move(question), std::move(environment));
+}
+
+std::string PythonRealm(const std::string& data_dir, const v1::AttemptSpec& spec,
+                        pyenv::Environments& environments) {
+  const auto question = Ask(data_dir, spec, environments);
+  if (!question.ok()) return "host";
+  if (question->request) return "env " + environments.KeyOf(*question->request);
+  const auto& interpreter = question->choice.python.interpreter;
+  return interpreter ? "python " + interpreter->version + " " + interpreter->path : "host";
 }
 
 }  // namespace caudal::executor::internal

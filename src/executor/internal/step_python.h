@@ -26,14 +26,22 @@ struct PythonChoice {
   std::vector<std::string> command;  ///< of the step as it is to run
 };
 
-/// What is known already: nullopt when an interpreter has to be asked or an environment to be built
-/// first. Errors: kFailedPrecondition when the step needs a Python and there is none.
+/// What is known already: nullopt when an interpreter has to be asked, files have to be read or an
+/// environment has to be built first. Errors: kFailedPrecondition when the step needs a Python and
+/// there is none.
 std::optional<base::Result<PythonChoice>> ChooseFromMemory(const v1::AttemptSpec& spec,
                                                            pyenv::Environments& environments);
 
+/// What the step's Python is, as far as it may change what comes out of it: "env <key>",
+/// "python <version> <path>", or "host" for a machine without one. Builds nothing.
+std::string PythonRealm(const std::string& data_dir, const v1::AttemptSpec& spec,
+                        pyenv::Environments& environments);
+
 /// The same, however long it takes. `on_build` is called before an environment is built or waited
-/// for, `progress` gets what the installer says. Errors: as pyenv::Environments::Get.
-base::Result<PythonChoice> Choose(const v1::AttemptSpec& spec, pyenv::Environments& environments,
+/// for, `progress` gets what the installer says. Errors: as pyenv::Environments::Get, and
+/// those of FindModule.
+base::Result<PythonChoice> Choose(const std::string& data_dir, const v1::AttemptSpec& spec,
+                                  pyenv::Environments& environments,
                                   const std::function<void()>& on_build,
                                   const std::function<void(std::string_view)>& progress);
 

@@ -1,11 +1,13 @@
 #include "executor/internal/surroundings.h"
 
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <string_view>
 
@@ -61,7 +63,13 @@ v1::StepSpec Surroundings::MakeStep(const v1::AttemptSpec& spec, const launcher:
   step.set_version(1);
   step.set_attempt_key(spec.attempt_key());
   step.mutable_argv()->Add(view.argv.begin(), view.argv.end());
-  for (const auto& [name, value] : MakeEnv(spec, view, python)) step.add_env(name + "=" + value);
+  for (const auto& [name, value] : MakeEnv(spec, view, python)) {
+    if (view.private_env.count(name) == 0) step.add_env(name + "=" + value);
+  }
+  if (!view.private_env.empty()) {
+    step.set_version(2);
+    step.set_env_path(files.PrivateEnvPath(spec.attempt_key()));
+  }
   step.set_working_directory(view.working_directory);
   step.set_sandbox(view.sandbox);
   if (view.sandbox) {
@@ -109,7 +117,6 @@ std::map<std::string, std::string> Surroundings::MakeEnv(const v1::AttemptSpec& 
   }
   for (const auto& [name, value] : spec.settings().env()) env[name] = value;
   for (const auto& [name, value] : view.env) env[name] = value;
-  for (const auto& variable : spec.container().env()) env[variable.name()] = variable.value();
   return env;
 }
 
@@ -119,6 +126,21 @@ std::vector<std::string> Surroundings::CodeDirs(const v1::AttemptSpec& spec) con
     directories.push_back(data_dir + "/code/" + code.sha256());
   }
   return directories;
+}
+
+base::Status Surroundings::CheckReadable(const std::string& path, bool sandbox) const {
+  std::error_code error;
+  const std::string real = std::filesystem::canonical(path, error).string();
+  if (error) return {};  // whoever reads it says so
+  // The data directory is nobody's business in any isolation.
+  const bool is_hidden = sandbox ? IsHidden(real) : IsUnder(real, data_dir);
+  const bool is_shown = std::any_of(mounts.begin(), mounts.end(), [&](const v1::Mount& mount) {
+    return IsUnder(real, mount.source());
+  });
+  if (!is_hidden || is_shown) return {};
+  return base::FailedPrecondition("steps may not see '" + path +
+                                  "', so it cannot be imported; start the server with --mount " +
+                                  path + " to show it");
 }
 
 base::Status Surroundings::CheckCode(const v1::AttemptSpec& spec) const {
@@ -201,6 +223,8 @@ std::string MakeShims(const std::string& data_dir) {
   if (python3.empty()) return "";
   const std::string directory = data_dir + "/envs/shims";
   const base::Status made = base::MakeDirs(directory, 0755);
+  // The step's user is another one than ours, and our umask may keep others out.
+  if (made.ok()) chmod(directory.c_str(), 0755);
   const std::string link = directory + "/python";
   const bool linked =
       made.ok() && (unlink(link.c_str()), symlink(python3.c_str(), link.c_str()) == 0);

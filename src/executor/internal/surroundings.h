@@ -29,6 +29,10 @@ struct Surroundings {
   v1::StepSpec MakeStep(const v1::AttemptSpec& spec, const launcher::View& view,
                         const StepPython& python, const WorkFiles& files) const;
 
+  /// Whether a file of this machine may be read for a pipeline: with `sandbox`, not those that
+  /// steps must not see. Errors: kFailedPrecondition.
+  base::Status CheckReadable(const std::string& path, bool sandbox) const;
+
   /// Whether all code that the run brings is there. Errors: kNotFound.
   base::Status CheckCode(const v1::AttemptSpec& spec) const;
 

@@ -37,11 +37,22 @@ base::Status WriteFlushed(const std::string& path, const std::string& data) {
 // One flush of the directory, the last file's, is enough for all three: every one spared is a wait
 // for the disk before each step.
 base::Status WorkFiles::WriteStaged(const v1::AttemptSpec& spec, const v1::Provenance& provenance,
-                                    const v1::StepSpec& step) const {
+                                    const v1::StepSpec& step,
+                                    const std::map<std::string, std::string>& private_env) const {
   const int64_t key = spec.attempt_key();
+  if (!private_env.empty()) {
+    std::string variables;
+    for (const auto& [name, value] : private_env) variables += name + "=" + value + '\0';
+    CAUDAL_TRY(WriteFlushed(PrivateEnvPath(key), variables));
+  }
   CAUDAL_TRY(WriteFlushed(Path(key, "attempt.pb"), spec.SerializeAsString()));
   CAUDAL_TRY(WriteFlushed(Path(key, "provenance.pb"), provenance.SerializeAsString()));
   return base::WriteFileAtomic(StepPath(key), step.SerializeAsString());
+}
+
+base::Status WorkFiles::WriteAttempt(const v1::AttemptSpec& spec) const {
+  CAUDAL_TRY(base::MakeDirs(layout_.WorkDir(spec.attempt_key())));
+  return base::WriteFileAtomic(Path(spec.attempt_key(), "attempt.pb"), spec.SerializeAsString());
 }
 
 base::Status WorkFiles::WriteOutcome(const v1::AttemptOutcome& outcome) const {
@@ -104,13 +115,23 @@ void WorkFiles::Remove(int64_t key) const {
 }
 
 void WorkFiles::RemoveScratch(int64_t key) const {
-  for (const char* name : {"outputs", "params", "tmp", "home", "fs", "publish"}) {
+  for (const char* name : {"outputs", "params", "tmp", "home", "fs", "publish", "empty"}) {
     const base::Status removed = base::RemoveTree(Path(key, name));
     if (!removed.ok()) base::LogWarning("scratch stays behind: " + removed.message());
   }
 }
 
-void WorkFiles::RemoveStep(int64_t key) const { unlink(StepPath(key).c_str()); }
+void WorkFiles::RemovePrivate(int64_t key) const {
+  unlink(PrivateEnvPath(key).c_str());
+  unlink((PrivateEnvPath(key) + ".tmp").c_str());
+  const base::Status removed = base::RemoveTree(Path(key, "keys"));
+  if (!removed.ok()) base::LogWarning("files of secrets stay behind: " + removed.message());
+}
+
+void WorkFiles::RemoveStep(int64_t key) const {
+  unlink(StepPath(key).c_str());
+  RemovePrivate(key);
+}
 
 std::string WorkFiles::Path(int64_t key, const char* name) const {
   return layout_.WorkDir(key) + "/" + name;

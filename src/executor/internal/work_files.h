@@ -4,6 +4,7 @@
 
 #include <google/protobuf/message_lite.h>
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -21,10 +22,17 @@ class WorkFiles {
 
   std::string StepPath(int64_t key) const { return Path(key, "step.pb"); }
   std::string ExitPath(int64_t key) const { return Path(key, "exit.pb"); }
+  /// Variables that must not stay on disk: written before step.pb, removed by the supervisor as it
+  /// starts the step, and here when it never does.
+  std::string PrivateEnvPath(int64_t key) const { return Path(key, "private.env"); }
 
   /// Writes attempt.pb, provenance.pb and, last, step.pb: a directory with step.pb has them all.
+  /// `private_env` stands beside them, if there is any.
   base::Status WriteStaged(const v1::AttemptSpec& spec, const v1::Provenance& provenance,
-                           const v1::StepSpec& step) const;
+                           const v1::StepSpec& step,
+                           const std::map<std::string, std::string>& private_env) const;
+  /// Of an attempt that makes no process: attempt.pb alone.
+  base::Status WriteAttempt(const v1::AttemptSpec& spec) const;
   base::Status WriteOutcome(const v1::AttemptOutcome& outcome) const;
 
   /// nullopt when the file is absent or unreadable.
@@ -43,6 +51,8 @@ class WorkFiles {
   /// Frees the space of a step that has ended: its outputs, scratch and home. What was published is
   /// elsewhere already; nothing can be collected afterwards.
   void RemoveScratch(int64_t key) const;
+  /// Removes what holds values of secrets. The step has ended, or never starts.
+  void RemovePrivate(int64_t key) const;
   /// Takes back that the attempt was staged: it is as if it had never been launched.
   void RemoveStep(int64_t key) const;
 

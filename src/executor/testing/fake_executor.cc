@@ -129,6 +129,26 @@ void FakeExecutor::Forget(int64_t attempt_key) {
   std::erase(order_, attempt_key);
 }
 
+std::string FakeExecutor::Realm(const v1::AttemptSpec& /*spec*/) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return realm_;
+}
+
+bool FakeExecutor::HasBlob(const std::string& blob) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return lost_blobs_.count(blob) == 0;
+}
+
+void FakeExecutor::SetRealm(const std::string& realm) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  realm_ = realm;
+}
+
+void FakeExecutor::LoseBlob(const std::string& blob) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  lost_blobs_.insert(blob);
+}
+
 void FakeExecutor::Script(const std::string& task_path, const v1::AttemptOutcome& outcome) {
   const std::lock_guard<std::mutex> lock(mutex_);
   scripts_[task_path].push_back(outcome);
@@ -140,6 +160,11 @@ void FakeExecutor::ScriptFailure(const std::string& task_path, int exit_code) {
   outcome.set_error_code("EXIT");
   outcome.set_error("exit " + std::to_string(exit_code));
   Script(task_path, outcome);
+}
+
+void FakeExecutor::SetProgram(Program program) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  program_ = std::move(program);
 }
 
 std::vector<int64_t> FakeExecutor::Queued() const { return KeysIn(Phase::kQueued); }
@@ -171,13 +196,16 @@ void FakeExecutor::Start(int64_t attempt_key) {
   ReportLocked(attempt_key, attempt);
 }
 
-void FakeExecutor::Finish(int64_t attempt_key) {
+bool FakeExecutor::Finish(int64_t attempt_key) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto it = attempts_.find(attempt_key);
-  if (it == attempts_.end() || it->second.phase != Phase::kLive) return;
-  EndLocked(attempt_key, &it->second,
-            it->second.kill_requested ? OutcomeOf(v1::AttemptOutcome::KILLED)
-                                      : NextScriptedLocked(it->second.spec));
+  if (it == attempts_.end() || it->second.phase != Phase::kLive) return false;
+  std::optional<v1::AttemptOutcome> outcome = it->second.kill_requested
+                                                  ? OutcomeOf(v1::AttemptOutcome::KILLED)
+                                                  : NextScriptedLocked(it->second.spec);
+  if (!outcome) return false;
+  EndLocked(attempt_key, &it->second, *std::move(outcome));
+  return true;
 }
 
 void FakeExecutor::FinishWith(int64_t attempt_key, v1::AttemptOutcome outcome) {
@@ -220,10 +248,7 @@ void FakeExecutor::RunUntilIdle() {
       Start(key);
       moved = true;
     }
-    for (const int64_t key : Live()) {
-      Finish(key);
-      moved = true;
-    }
+    for (const int64_t key : Live()) moved = Finish(key) || moved;
     moved = Deliver() || moved;
   }
 }
@@ -270,9 +295,9 @@ void FakeExecutor::ReportLocked(int64_t key, const Attempt& attempt) {
   reports_.push_back(std::move(report));
 }
 
-v1::AttemptOutcome FakeExecutor::NextScriptedLocked(const v1::AttemptSpec& spec) {
+std::optional<v1::AttemptOutcome> FakeExecutor::NextScriptedLocked(const v1::AttemptSpec& spec) {
   const auto script = scripts_.find(spec.task_path());
-  if (script == scripts_.end()) return DefaultOutcome(spec);
+  if (script == scripts_.end()) return program_(spec);
   const v1::AttemptOutcome outcome = script->second.front();
   if (script->second.size() > 1) script->second.pop_front();
   return outcome;

@@ -4,8 +4,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +38,8 @@ class FakeExecutor final : public Executor {
   void Launch(const v1::AttemptSpec& spec) override;
   void Kill(int64_t attempt_key, const std::string& token, bool now) override;
   void Forget(int64_t attempt_key) override;
+  std::string Realm(const v1::AttemptSpec& spec) override;
+  bool HasBlob(const std::string& blob) override;
   void Stop() override { Disconnect(); }
 
   /// The next attempt of the task ends so; the last of several answers holds for all that follow.
@@ -43,6 +48,11 @@ class FakeExecutor final : public Executor {
   /// Shorthand: FAILED with code "EXIT".
   void ScriptFailure(const std::string& task_path, int exit_code = 1);
 
+  /// What steps without a script do: their outcome, or nothing when they go on until they are
+  /// killed.
+  using Program = std::function<std::optional<v1::AttemptOutcome>(const v1::AttemptSpec&)>;
+  void SetProgram(Program program);
+
   /// Keys of attempts that are launched but not started, and of live ones, in order of launch.
   std::vector<int64_t> Queued() const;
   std::vector<int64_t> Live() const;
@@ -50,11 +60,17 @@ class FakeExecutor final : public Executor {
   v1::AttemptSpec SpecOf(int64_t attempt_key) const;
 
   void Start(int64_t attempt_key);
-  /// Ends a live attempt by its script, or as KILLED when that was asked for.
-  void Finish(int64_t attempt_key);
+  /// Ends a live attempt by its script or program, or as KILLED when that was asked for. Whether it
+  /// ended.
+  bool Finish(int64_t attempt_key);
   void FinishWith(int64_t attempt_key, v1::AttemptOutcome outcome);
   /// The machine lost it: LOST.
   void Lose(int64_t attempt_key);
+
+  /// What Realm answers for every step from now on; "image" unless set.
+  void SetRealm(const std::string& realm);
+  /// The bytes of a blob are gone: HasBlob says so.
+  void LoseBlob(const std::string& blob);
 
   /// Hands over reports queued so far, oldest first; true when there was one.
   bool Deliver();
@@ -89,12 +105,15 @@ class FakeExecutor final : public Executor {
   std::vector<int64_t> KeysIn(Phase phase) const;
   void EndLocked(int64_t key, Attempt* attempt, v1::AttemptOutcome outcome);
   void ReportLocked(int64_t key, const Attempt& attempt);
-  v1::AttemptOutcome NextScriptedLocked(const v1::AttemptSpec& spec);
+  std::optional<v1::AttemptOutcome> NextScriptedLocked(const v1::AttemptSpec& spec);
 
   mutable std::mutex mutex_;
   Reporter* reporter_ = nullptr;
   std::map<int64_t, Attempt> attempts_;
   std::vector<int64_t> order_;
+  std::string realm_ = "image";
+  Program program_ = DefaultOutcome;
+  std::set<std::string> lost_blobs_;
   std::map<std::string, std::deque<v1::AttemptOutcome>> scripts_;
   std::deque<Report> reports_;
   std::map<AttemptId, Record> ledger_;

@@ -16,12 +16,16 @@ inline constexpr char kSandboxParameters[] = "/tmp/kfp/outputs";
 struct Places {
   bool sandbox = false;
   std::string work;  ///< host: work/<key>
+  /// Host directory that stands for /kfp-workspace where the step cannot be given that; else empty.
+  std::string workspace{};
 
   std::string Outputs() const { return work + "/outputs"; }
   std::string Parameters() const { return work + "/params"; }
   std::string Temporary() const { return work + "/tmp"; }
   std::string Home() const { return work + "/home"; }
   std::string Publish() const { return work + "/publish"; }
+  std::string Keys() const { return work + "/keys"; }    ///< files of secrets and config maps
+  std::string Empty() const { return work + "/empty"; }  ///< volumes of this attempt alone
   /// Host directory that stands for "/" where the step cannot be given its own: /minio and the like
   /// lie below it. Only without a sandbox.
   std::string FakeRoot() const { return work + "/fs"; }

@@ -33,8 +33,19 @@ std::string SdkPath(std::string_view uri, const google::protobuf::Struct& metada
 /// Whether `path` is `directory` or lies below it, by their text.
 bool IsWithin(std::string_view path, std::string_view directory);
 
+/// Where `text` names the absolute path `directory` or something below it, from `start` on; npos
+/// when it does not. "/data" is not in "a/data" nor in "/database".
+size_t FindPath(std::string_view text, std::string_view directory, size_t start = 0);
+
 /// A name that can be one part of a path.
 bool IsFileName(std::string_view name);
+
+/// Metadata that says that an artifact's bytes are in the run's workspace.
+inline constexpr char kWorkspaceMark[] = "_kfp_workspace";
+bool IsInWorkspace(const google::protobuf::Struct& metadata);
+
+/// Where the SDK looks for such an artifact: "/kfp-workspace/.artifacts/minio/bucket/key".
+std::string WorkspacePathOf(std::string_view uri);
 
 inline constexpr char kWorkspacePath[] = "/kfp-workspace";
 

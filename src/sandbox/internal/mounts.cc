@@ -1,8 +1,10 @@
 #include "sandbox/internal/mounts.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,6 +21,22 @@ namespace fs = std::filesystem;
 
 // Re-making a directory costs two system calls per entry and keeps one descriptor of each.
 constexpr size_t kMostEntriesToCover = 500;
+
+/// `path` below `from`, or `from` itself; `shown` is its name in messages.
+Result<UniqueFd> CloneAt(int from, const std::string& path, const std::string& shown,
+                         bool writable) {
+  UniqueFd tree(open_tree(
+      from, path.c_str(),
+      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | (path.empty() ? AT_EMPTY_PATH : 0)));
+  if (!tree.valid()) return FromErrno(errno, "cannot bind " + shown);
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_NOSUID | (writable ? 0u : MOUNT_ATTR_RDONLY);
+  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) !=
+      0) {
+    return FromErrno(errno, "cannot restrict " + shown);
+  }
+  return tree;
+}
 
 struct Entry {
   std::string name;
@@ -95,18 +113,27 @@ Status MakePart(const std::string& path, bool is_directory, std::vector<std::str
 }  // namespace
 
 Result<UniqueFd> CloneTree(const std::string& path, bool writable) {
-  UniqueFd tree(
-      open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
-  if (!tree.valid()) return FromErrno(errno, "cannot bind " + path);
-  mount_attr attributes{};
-  attributes.attr_set = MOUNT_ATTR_NOSUID | (writable ? 0u : MOUNT_ATTR_RDONLY);
-  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) !=
-      0) {
-    return FromErrno(errno, "cannot restrict " + path);
-  }
-  return tree;
+  return CloneAt(AT_FDCWD, path, path, writable);
 }
 
+Result<UniqueFd> CloneBelow(const std::string& anchor, const std::string& path, bool writable) {
+  const UniqueFd top(open(anchor.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!top.valid()) return FromErrno(errno, "cannot open " + anchor);
+  if (!path.starts_with(anchor + "/")) {
+    return base::InvalidArgument(path + " is not below " + anchor);
+  }
+  const std::string rest = path.substr(anchor.size() + 1);
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  const UniqueFd source(
+      static_cast<int>(syscall(SYS_openat2, top.get(), rest.c_str(), &how, sizeof how)));
+  if (!source.valid() && (errno == ELOOP || errno == EXDEV)) {
+    return base::InvalidArgument("cannot bind " + path + ": a symbolic link is in its way");
+  }
+  if (!source.valid()) return FromErrno(errno, "cannot bind " + path);
+  return CloneAt(source.get(), "", path, writable);
+}
 Result<UniqueFd> NewProc() {
   const UniqueFd context(fsopen("proc", FSOPEN_CLOEXEC));
   if (!context.valid()) return FromErrno(errno, "cannot mount /proc");

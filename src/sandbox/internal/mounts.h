@@ -14,6 +14,11 @@ namespace caudal::sandbox::internal {
 /// unless `writable`, read-only throughout.
 base::Result<base::UniqueFd> CloneTree(const std::string& path, bool writable);
 
+/// The same of a path below the directory `anchor`, following no symbolic link from there on.
+/// Errors: kInvalidArgument when there is one, or `path` is not below.
+base::Result<base::UniqueFd> CloneBelow(const std::string& anchor, const std::string& path,
+                                        bool writable);
+
 /// A new mount of `/proc` for our pid namespace, attached nowhere.
 base::Result<base::UniqueFd> NewProc();
 

@@ -35,7 +35,7 @@ sandbox::ViewSpec ToView(const v1::StepSpec& spec) {
   for (const v1::Mount& mount : spec.mounts()) {
     const auto kind = mount.kind() == v1::Mount::OVERLAY ? sandbox::Bind::Kind::kOverlay
                                                          : sandbox::Bind::Kind::kBind;
-    view.binds.push_back({kind, mount.source(), mount.target(), mount.writable()});
+    view.binds.push_back({kind, mount.source(), mount.target(), mount.writable(), mount.anchor()});
   }
   view.hidden.assign(spec.hidden().begin(), spec.hidden().end());
   return view;

@@ -47,15 +47,29 @@ Result<v1::StepSpec> ReadStep(int64_t key, const std::string& path) {
   CAUDAL_ASSIGN(const std::string bytes, base::ReadFile(path));
   v1::StepSpec spec;
   if (!spec.ParseFromString(bytes)) return base::InvalidArgument(path + " is no step");
-  if (spec.version() != 1) {
+  if (spec.version() != 1 && spec.version() != 2) {
     return base::InvalidArgument(path + " has version " + std::to_string(spec.version()) +
-                                 ", and only 1 is known here");
+                                 ", and only 1 and 2 are known here");
   }
   if (spec.attempt_key() != key) {
     return base::InvalidArgument(path + " is of attempt " + std::to_string(spec.attempt_key()) +
                                  ", not " + std::to_string(key));
   }
   return spec;
+}
+
+/// Variables that were kept out of the step's file, and the end of the file that has them.
+Status AddPrivateEnv(v1::StepSpec* spec) {
+  if (spec->env_path().empty()) return {};
+  const Result<std::string> bytes = base::ReadFile(spec->env_path());
+  unlink(spec->env_path().c_str());
+  if (!bytes.ok()) return bytes.status();
+  for (size_t start = 0; start < bytes->size();) {
+    const size_t end = std::min(bytes->find('\0', start), bytes->size());
+    spec->add_env(bytes->substr(start, end - start));
+    start = end + 1;
+  }
+  return {};
 }
 
 v1::StepExit NotStarted(int64_t key, const std::string& code, const std::string& message) {
@@ -249,6 +263,8 @@ void Server::StartFresh(int64_t key, const std::string& step_path) {
       return ReportExit(exit);
     }
   }
+  const Status added = AddPrivateEnv(&*spec);
+  if (!added.ok()) return Record(NotStarted(key, "START", added.message()), exit_path);
   const bool sandbox = spec->sandbox();
   auto attempt = std::make_unique<Attempt>(loop_, *std::move(spec), MakeMark(data_dir_id_, key),
                                            [this](const v1::SupervisorReport::Started& started) {
