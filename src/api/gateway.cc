@@ -30,6 +30,13 @@ http::Response BadRequest(const base::Status& status) {
   return GatewayError(400, base::Code::kInvalidArgument, status.message());
 }
 
+// In place of an error that quotes a request with secrets.
+base::Status Unquoted(const internal::Route& route) {
+  return base::InvalidArgument("the request of " + route.method->descriptor->name() +
+                               " cannot be read, and is not quoted as it may hold secrets; send "
+                               "{\"values\": {\"KEY\": \"<value in base64>\"}}");
+}
+
 http::Response NotFound() { return GatewayError(404, base::Code::kNotFound, "Not Found"); }
 
 // Browsers read a backslash as a slash, so it must not become the second one of "//host".
@@ -171,10 +178,10 @@ http::Response Gateway::Impl::Rest(const service::Caller& caller, const http::Re
     if (!route.body.empty()) reserved.push_back(route.body);
     bound = internal::BindQuery(request.query, reserved, input.get());
   }
-  if (!bound.ok()) return BadRequest(bound);
-  for (size_t i = 0; i < variables.size(); ++i) {
-    internal::SetPathField(input.get(), variables[i], found.values[i]);
+  for (size_t i = 0; bound.ok() && i < variables.size(); ++i) {
+    bound = internal::SetPathField(input.get(), variables[i], found.values[i]);
   }
+  if (!bound.ok()) return BadRequest(route.method->takes_secrets ? Unquoted(route) : bound);
 
   const base::Result<service::Reply> reply = route.method->call(caller, *input);
   if (!reply.ok()) return internal::RpcError(reply.status());

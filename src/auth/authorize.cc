@@ -21,6 +21,8 @@ std::string_view Name(Verb verb) {
       return "archive";
     case Verb::kTerminate:
       return "terminate";
+    case Verb::kRetry:
+      return "retry";
     case Verb::kReadLog:
       return "read the log of";
   }
@@ -41,6 +43,12 @@ std::string_view Name(Resource resource) {
       return "snapshot of code";
     case Resource::kEnvironment:
       return "Python environment";
+    case Resource::kCacheEntry:
+      return "cache entry";
+    case Resource::kSecret:
+      return "secret";
+    case Resource::kConfigMap:
+      return "config map";
     case Resource::kServer:
       return "server";
   }

@@ -8,7 +8,7 @@
 
 namespace caudal::auth {
 
-enum class Verb { kCreate, kGet, kList, kUpdate, kDelete, kArchive, kTerminate, kReadLog };
+enum class Verb { kCreate, kGet, kList, kUpdate, kDelete, kArchive, kTerminate, kRetry, kReadLog };
 enum class Resource {
   kExperiment,
   kPipeline,
@@ -16,6 +16,9 @@ enum class Resource {
   kRun,
   kEnvironment,
   kCode,
+  kCacheEntry,
+  kSecret,
+  kConfigMap,
   kServer
 };
 

@@ -173,7 +173,8 @@ TEST_F(EndToEnd, AFailedRunShowsItsLastWordsAndExitsWithOne) {
   EXPECT_EQ(ended.out, "");
   EXPECT_NE(ended.err.find("    it broke\n"), std::string::npos) << ended.err;
   EXPECT_NE(ended.err.find("exit 7"), std::string::npos) << ended.err;
-  EXPECT_NE(ended.err.find("Run it again:  caudal run " + root_), std::string::npos) << ended.err;
+  EXPECT_NE(ended.err.find("caudal run " + root_), std::string::npos) << ended.err;
+  EXPECT_NE(ended.err.find("caudal run retry "), std::string::npos) << ended.err;
 }
 
 TEST_F(EndToEnd, WrongInputStartsNoServer) {

@@ -17,14 +17,17 @@
 #include "base/uuid.h"
 #include "base/version.h"
 #include "executor/local_executor.h"
+#include "executor/workspaces.h"
 #include "http/server.h"
 #include "orchestrator/orchestrator.h"
 #include "pyenv/pyenv.h"
 #include "rpc/server.h"
 #include "sandbox/sandbox.h"
+#include "secrets/secrets.h"
 #include "server/internal/data_dir.h"
 #include "server/internal/loopback.h"
 #include "service/service.h"
+#include "store/rows.h"
 #include "store/run_log.h"
 #include "store/store.h"
 
@@ -58,6 +61,7 @@ class Activity {
 struct Parts {
   base::SystemClock clock;
   std::unique_ptr<store::Store> store;
+  std::unique_ptr<secrets::Vault> vault;
   std::unique_ptr<pyenv::Environments> environments;
   std::unique_ptr<executor::LocalExecutor> executor;
   std::unique_ptr<orchestrator::Orchestrator> orchestrator;
@@ -129,6 +133,7 @@ Status MakeExecutor(const ServeOptions& options, const std::string& data_dir,
   local.kfp_package = options.kfp_package;
   local.step_uid = geteuid() == 0 ? static_cast<int>(sandbox::StepUid()) : -1;
   local.mounts = options.mounts;
+  local.require_secrets = options.require_secrets;
   parts->environments = std::make_unique<pyenv::Environments>(executor::EnvironmentOptions(local));
   CAUDAL_ASSIGN(parts->executor,
                 executor::LocalExecutor::Make(std::move(local), *parts->environments));
@@ -193,12 +198,17 @@ Status Construct(const ServeOptions& options, const DataDir& data_dir, Activity*
   std::string no_sandbox_reason;
   CAUDAL_ASSIGN(const std::string isolation, ChooseIsolation(options, &no_sandbox_reason));
   CAUDAL_ASSIGN(parts->store, store::Store::Open(data_dir.path() + "/caudal.db"));
+  parts->vault = std::make_unique<secrets::Vault>(data_dir.path());
   CAUDAL_TRY(MakeExecutor(options, data_dir.path(), isolation, no_sandbox_reason, parts));
   parts->orchestrator = std::make_unique<orchestrator::Orchestrator>(
-      *parts->store, *parts->executor, parts->clock, [] { return base::RandomHex(16); });
+      *parts->store, *parts->executor, parts->clock, [] { return base::RandomHex(16); },
+      orchestrator::Options{std::chrono::milliseconds(options.terminate_grace_millis)});
   service::Options service_options{data_dir.path(), isolation};
   service_options.no_sandbox_reason = no_sandbox_reason;
   service_options.environments = parts->environments.get();
+  service_options.vault = parts->vault.get();
+  service_options.no_cache = options.no_cache;
+  service_options.flatten_collected = options.flatten_collected;
   parts->service = std::make_unique<service::Service>(*parts->store, *parts->orchestrator,
                                                       parts->clock, std::move(service_options));
   CAUDAL_TRY(parts->service->Prepare());
@@ -217,6 +227,15 @@ Status Construct(const ServeOptions& options, const DataDir& data_dir, Activity*
       return known;
     });
     parts->service->SweepCode(parts->is_stopping);
+    executor::SweepWorkspaces(
+        path, parts->is_stopping, [store](const std::string& run_id) -> Result<bool> {
+          const Status found = store->Read([&](sql::Database& database) -> Status {
+            return store::GetRun(database, run_id).status();
+          });
+          if (found.code() == base::Code::kNotFound) return false;
+          if (!found.ok()) return found;
+          return true;
+        });
   });
   return {};
 }

@@ -20,6 +20,10 @@ struct ServeOptions {
   std::string kfp_package;        ///< replaces the kfp that steps pin; empty: as pinned
   int64_t idle_exit_seconds = 0;  ///< stops after this long without runs and requests; 0: never
   int64_t kill_grace_millis = 10'000;
+  int64_t terminate_grace_millis = 300'000;  ///< how long exit tasks of a canceled run may go on
+  bool no_cache = false;           ///< no run looks outputs up, whatever its pipeline says
+  bool flatten_collected = false;  ///< nested Collected of parameters flat, as upstream's backend
+  bool require_secrets = false;    ///< steps without the secrets they ask for fail
   int64_t log_limit_bytes = 1LL << 30;
   int64_t cores_milli = 0;          ///< what steps may use together; 0: the whole machine
   int64_t memory_bytes = 0;         ///< likewise

@@ -28,6 +28,7 @@ struct Method {
   const google::protobuf::MethodDescriptor* descriptor = nullptr;
   auth::Permission permission;  ///< what `call` asks auth::Authorize for, on the owning object
   std::function<base::Result<Reply>(const Caller&, const google::protobuf::Message&)> call;
+  bool takes_secrets = false;  ///< nothing of a request is ever quoted, in no error and no log
 };
 
 using MethodTable = std::vector<Method>;

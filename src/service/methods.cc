@@ -36,6 +36,11 @@ Method Entry(const google::protobuf::ServiceDescriptor* service, const char* nam
   return {service->FindMethodByName(name), permission, call};
 }
 
+Method WithSecrets(Method method) {
+  method.takes_secrets = true;
+  return method;
+}
+
 const google::protobuf::ServiceDescriptor* ServiceOf(const google::protobuf::FileDescriptor* file,
                                                      const char* name) {
   return file->FindServiceByName(name);
@@ -51,11 +56,16 @@ MethodTable Service::Methods() {
   const auto* reports = ServiceOf(v1::RunReport::descriptor()->file(), "CaudalRunService");
   const auto* environments =
       ServiceOf(v1::PythonEnvironment::descriptor()->file(), "CaudalEnvironmentService");
+  const auto* vault = ServiceOf(v1::KeySet::descriptor()->file(), "CaudalSecretService");
+  const auto* cache = ServiceOf(v1::CacheEntry::descriptor()->file(), "CaudalCacheService");
   const auto experiment = [](Verb verb) { return auth::Permission{verb, Resource::kExperiment}; };
   const auto pipeline = [](Verb verb) { return auth::Permission{verb, Resource::kPipeline}; };
   const auto version = [](Verb verb) { return auth::Permission{verb, Resource::kPipelineVersion}; };
   const auto run = [](Verb verb) { return auth::Permission{verb, Resource::kRun}; };
   const auto environment = [](Verb verb) { return auth::Permission{verb, Resource::kEnvironment}; };
+  const auto secret = [](Verb verb) { return auth::Permission{verb, Resource::kSecret}; };
+  const auto config_map = [](Verb verb) { return auth::Permission{verb, Resource::kConfigMap}; };
+  const auto entry = [](Verb verb) { return auth::Permission{verb, Resource::kCacheEntry}; };
   using S = Service;
   return {
       Entry(experiments, "CreateExperiment", experiment(Verb::kCreate), this, &S::CreateExperiment),
@@ -83,10 +93,23 @@ MethodTable Service::Methods() {
       Entry(runs, "UnarchiveRun", run(Verb::kArchive), this, &S::UnarchiveRun),
       Entry(runs, "DeleteRun", run(Verb::kDelete), this, &S::DeleteRun),
       Entry(runs, "TerminateRun", run(Verb::kTerminate), this, &S::TerminateRun),
+      Entry<v2beta1::RetryRunRequest>(runs, "RetryRun", run(Verb::kRetry), this, &S::RetryRun),
       Entry(reports, "SubmitRun", run(Verb::kCreate), this, &S::SubmitRun),
       Entry(reports, "GetRunProvenance", run(Verb::kGet), this, &S::GetRunProvenance),
       Entry(reports, "GetRunReport", run(Verb::kGet), this, &S::GetRunReport),
       Entry(reports, "CancelRun", run(Verb::kTerminate), this, &S::CancelRun),
+      Entry<v1::RetryRunRequest>(reports, "RetryRun", run(Verb::kRetry), this, &S::RetryRun),
+      Entry(reports, "ExplainRun", run(Verb::kGet), this, &S::ExplainRun),
+      WithSecrets(Entry(vault, "SetSecret", secret(Verb::kUpdate), this, &S::SetSecret)),
+      Entry(vault, "ListSecrets", secret(Verb::kList), this, &S::ListSecrets),
+      Entry(vault, "DeleteSecret", secret(Verb::kDelete), this, &S::DeleteSecret),
+      WithSecrets(Entry(vault, "SetConfigMap", config_map(Verb::kUpdate), this, &S::SetConfigMap)),
+      Entry(vault, "ListConfigMaps", config_map(Verb::kList), this, &S::ListConfigMaps),
+      Entry(vault, "DeleteConfigMap", config_map(Verb::kDelete), this, &S::DeleteConfigMap),
+      Entry(cache, "ListCacheEntries", entry(Verb::kList), this, &S::ListCacheEntries),
+      Entry(cache, "GetCacheEntry", entry(Verb::kGet), this, &S::GetCacheEntry),
+      Entry(cache, "PinCacheEntry", entry(Verb::kUpdate), this, &S::PinCacheEntry),
+      Entry(cache, "EvictCacheEntries", entry(Verb::kDelete), this, &S::EvictCacheEntries),
       Entry(environments, "ListEnvironments", environment(Verb::kList), this, &S::ListEnvironments),
       Entry(environments, "GetEnvironment", environment(Verb::kGet), this, &S::GetEnvironment),
       Entry(environments, "PruneEnvironments", environment(Verb::kDelete), this,

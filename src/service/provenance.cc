@@ -1,13 +1,14 @@
 #include <set>
 
 #include "pyenv/pyenv.h"
-#include "service/internal/report.h"
 #include "service/service.h"
 #include "store/run_log.h"
 
 namespace caudal::service {
 
 namespace {
+
+constexpr int kPage = 5000;
 
 // Values may be secret: they go to the steps and nowhere else.
 void HideSecrets(v1::RunSettings* settings) {
@@ -31,12 +32,12 @@ Result<v1::RunProvenance> Service::GetRunProvenance(const Caller& caller,
       CAUDAL_ASSIGN(const store::Submission submission, store::GetSubmission(database, row.key));
       *provenance.mutable_origin() = submission.origin;
       *provenance.mutable_settings() = submission.settings;
-      CAUDAL_ASSIGN(const auto tasks, store::ListTasks(database, row.key, kMostReportTasks));
-      for (const v1::Task& task : tasks) {
-        if (!task.provenance().environment().empty()) {
-          environments.insert(task.provenance().environment());
-        }
+      for (int first = 0; true; first += kPage) {
+        CAUDAL_ASSIGN(const auto tasks, store::ListTasksFrom(database, row.key, first, kPage));
+        for (const v1::Task& task : tasks) environments.insert(task.provenance().environment());
+        if (tasks.size() < kPage) break;
       }
+      environments.erase("");  // of tasks that ran in none
       return {};
     });
   }));

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <unordered_set>
 
 #include "base/sha256.h"
 #include "base/uuid.h"
@@ -11,6 +12,7 @@
 #include "service/service.h"
 #include "spec/parameters.h"
 #include "store/list.h"
+#include "store/run_log.h"
 #include "wire/json.h"
 
 namespace caudal::service {
@@ -29,6 +31,38 @@ constexpr int kLongestWaitMillis = 30'000;
 // that all other calls still get their turn.
 constexpr int kMostLongWaiters = 16;
 constexpr int kShortWaitMillis = 100;
+
+/// The tasks that a report shall list, with those that enclose them.
+struct AskedTasks {
+  std::vector<v1::Task> tasks;
+  std::unordered_set<int> indexes;  // of those to be listed, where that is not all
+  bool are_all = false;
+  int next = 0;  // where the next page begins
+
+  bool Has(const v1::Task& task) const { return are_all || indexes.count(task.index()) > 0; }
+};
+
+Result<AskedTasks> ReadTasks(sql::Database& database, int64_t run_key,
+                             const v1::GetRunReportRequest& request) {
+  AskedTasks asked;
+  const int page = std::min(request.most_tasks(), kMostReportTasks);
+  if (request.changes_only()) {
+    CAUDAL_ASSIGN(asked.tasks, store::ListTasksSince(database, run_key, request.after_sequence(),
+                                                     kMostReportTasks));
+  } else if (page > 0) {
+    const int first = std::max(request.first_task(), 0);
+    CAUDAL_ASSIGN(asked.tasks, store::ListTasksFrom(database, run_key, first, page));
+    const bool is_full = asked.tasks.size() == static_cast<size_t>(page);
+    if (is_full) asked.next = asked.tasks.back().index() + 1;
+  } else {
+    asked.are_all = true;
+    CAUDAL_ASSIGN(asked.tasks, store::ListTasks(database, run_key, kMostReportTasks));
+    return asked;
+  }
+  for (const v1::Task& task : asked.tasks) asked.indexes.insert(task.index());
+  CAUDAL_ASSIGN(asked.tasks, store::AddEnclosingTasks(database, run_key, std::move(asked.tasks)));
+  return asked;
+}
 
 }  // namespace
 
@@ -124,6 +158,27 @@ Status Service::Terminate(const Caller& caller, const std::string& run_id, bool 
   return has_ended ? std::move(asked).WithCode(base::Code::kInvalidArgument) : asked;
 }
 
+Status Service::Retry(const Caller& caller, const std::string& run_id) {
+  CAUDAL_ASSIGN(const store::Run row, LoadRun(caller, run_id, Verb::kRetry));
+  const auto phase = static_cast<v1::RunPhase>(row.phase);
+  if (phase != v1::RUN_FAILED && phase != v1::RUN_CANCELED) {
+    return base::Aborted("run " + run_id + " cannot be retried: its state is " + row.state +
+                         ", and only what failed is done again");
+  }
+  Status asked = orchestrator_.Retry(row.key, caller.principal.name);
+  // Somebody else was faster: the same answer as above.
+  const bool goes_on = asked.code() == base::Code::kFailedPrecondition;
+  return goes_on ? std::move(asked).WithCode(base::Code::kAborted) : asked;
+}
+
+Status Service::RetryRun(const Caller& caller, const v2beta1::RetryRunRequest& request) {
+  return Retry(caller, request.run_id());
+}
+
+Status Service::RetryRun(const Caller& caller, const v1::RetryRunRequest& request) {
+  return Retry(caller, request.run_id());
+}
+
 Status Service::TerminateRun(const Caller& caller, const v2beta1::TerminateRunRequest& request) {
   return Terminate(caller, request.run_id(), false);
 }
@@ -152,9 +207,11 @@ Result<v1::RunReport> Service::GetRunReport(const Caller& caller,
   CAUDAL_TRY(store_.Read([&](sql::Database& database) -> Status {
     return database.InReadTransaction([&]() -> Status {
       CAUDAL_ASSIGN(row, store::GetRun(database, request.run_id()));
-      CAUDAL_ASSIGN(const auto tasks, store::ListTasks(database, row.key, kMostReportTasks));
       CAUDAL_ASSIGN(const store::Submission submission, store::GetSubmission(database, row.key));
-      report = ToReport(row, tasks, *plan, submission, options_.data_dir);
+      CAUDAL_ASSIGN(const AskedTasks asked, ReadTasks(database, row.key, request));
+      report = ToReport(row, asked.tasks, *plan, submission, options_.data_dir,
+                        [&](const v1::Task& task) { return asked.Has(task); });
+      report.set_next_task(asked.next);
       return {};
     });
   }));

@@ -13,8 +13,10 @@
 #include "backend/api/v2beta1/run.pb.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "caudal/v1/cache_service.pb.h"
 #include "caudal/v1/environment_service.pb.h"
 #include "caudal/v1/run_service.pb.h"
+#include "caudal/v1/secret_service.pb.h"
 #include "orchestrator/orchestrator.h"
 #include "service/method.h"
 #include "store/store.h"
@@ -22,6 +24,11 @@
 namespace caudal::pyenv {
 class Environments;
 }
+
+namespace caudal::secrets {
+enum class Kind;
+class Vault;
+}  // namespace caudal::secrets
 
 namespace caudal::service {
 
@@ -32,6 +39,9 @@ struct Options {
   std::string isolation;  ///< of runs that do not ask for one
   pyenv::Environments* environments = nullptr;  ///< outlives the service; null: there are none
   std::string no_sandbox_reason{};  ///< why a run cannot ask for a sandbox; empty: it can
+  secrets::Vault* vault = nullptr;  ///< outlives the service; null: there are no secrets here
+  bool no_cache = false;            ///< no run looks anything up
+  bool flatten_collected = false;   ///< v1::RunInfo.flatten_collected of every run
 };
 
 class CodeStore;
@@ -86,6 +96,7 @@ class Service {
   base::Status UnarchiveRun(const Caller&, const v2beta1::UnarchiveRunRequest&);
   base::Status DeleteRun(const Caller&, const v2beta1::DeleteRunRequest&);
   base::Status TerminateRun(const Caller&, const v2beta1::TerminateRunRequest&);
+  base::Status RetryRun(const Caller&, const v2beta1::RetryRunRequest&);
 
   // Beyond upstream.
   base::Result<v2beta1::Run> SubmitRun(const Caller&, const v1::SubmitRunRequest&);
@@ -93,6 +104,8 @@ class Service {
                                                    const v1::GetRunProvenanceRequest&);
   base::Result<v1::RunReport> GetRunReport(const Caller&, const v1::GetRunReportRequest&);
   base::Status CancelRun(const Caller&, const v1::CancelRunRequest&);
+  base::Status RetryRun(const Caller&, const v1::RetryRunRequest&);
+  base::Result<v1::RunExplanation> ExplainRun(const Caller&, const v1::ExplainRunRequest&);
   /// The log of a task; `node_id` is its task id, `attempt` counts from 1 (0: the newest). Errors:
   /// kNotFound.
   base::Result<LogSource> OpenLog(const Caller&, const std::string& run_id,
@@ -105,6 +118,23 @@ class Service {
   /// Removes snapshots that no run uses. Safe while requests are served; leaves off once
   /// `is_stopping`.
   void SweepCode(const std::atomic<bool>& is_stopping);
+
+  // Secrets and config maps. What is given is in no error and no log, and of a secret never in an
+  // answer.
+  base::Result<v1::KeySet> SetSecret(const Caller&, const v1::SetKeysRequest&);
+  base::Result<v1::KeySets> ListSecrets(const Caller&, const v1::ListKeySetsRequest&);
+  base::Status DeleteSecret(const Caller&, const v1::DeleteKeySetRequest&);
+  base::Result<v1::KeySet> SetConfigMap(const Caller&, const v1::SetKeysRequest&);
+  base::Result<v1::KeySets> ListConfigMaps(const Caller&, const v1::ListKeySetsRequest&);
+  base::Status DeleteConfigMap(const Caller&, const v1::DeleteKeySetRequest&);
+
+  // The task cache.
+  base::Result<v1::CacheEntries> ListCacheEntries(const Caller&,
+                                                  const v1::ListCacheEntriesRequest&);
+  base::Result<v1::CacheEntry> GetCacheEntry(const Caller&, const v1::GetCacheEntryRequest&);
+  base::Result<v1::CacheEntry> PinCacheEntry(const Caller&, const v1::PinCacheEntryRequest&);
+  base::Result<v1::EvictedCacheEntries> EvictCacheEntries(const Caller&,
+                                                          const v1::EvictCacheEntriesRequest&);
 
   // Python environments.
   base::Result<v1::ListEnvironmentsResponse> ListEnvironments(const Caller&,
@@ -138,6 +168,12 @@ class Service {
                                              Contract contract);
   base::Status CheckSettings(const v1::RunSettings& settings) const;
   base::Status Terminate(const Caller& caller, const std::string& run_id, bool now);
+  base::Status Retry(const Caller& caller, const std::string& run_id);
+  base::Result<v1::KeySet> SetKeys(const Caller& caller, secrets::Kind kind,
+                                   const v1::SetKeysRequest& request);
+  base::Result<v1::KeySets> ListKeys(const Caller& caller, secrets::Kind kind);
+  base::Status DeleteKeys(const Caller& caller, secrets::Kind kind, const std::string& name);
+  base::Result<v1::CacheEntry> LoadCacheEntry(const Caller& caller, int64_t id, auth::Verb verb);
   void WaitForChange(const store::Run& row, const v1::GetRunReportRequest& request);
 
   store::Store& store_;

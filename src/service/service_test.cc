@@ -144,6 +144,108 @@ TEST_F(ServiceTest, TerminatedRunIsFailedForClientsAndCanceledForUs) {
   EXPECT_EQ(service_.TerminateRun(caller_, terminate).code(), Code::kInvalidArgument);
 }
 
+// row: A260
+TEST_F(ServiceTest, OnlyAFailedRunIsRetriedAndOnlyWhatFailedIsDoneAgain) {
+  v2beta1::RetryRunRequest retry;
+  retry.set_run_id("nosuch");
+  EXPECT_EQ(service_.RetryRun(caller_, retry).code(), Code::kNotFound);
+  executor_.ScriptFailure("b", 1);
+  const std::string id = Create("a b:a c:b");
+  retry.set_run_id(id);
+  EXPECT_EQ(service_.RetryRun(caller_, retry).code(), Code::kAborted) << "it runs still";
+  const v1::RunReport failed = RunToEnd(id);
+  ASSERT_EQ(failed.state(), v2beta1::FAILED);
+
+  ASSERT_TRUE(service_.RetryRun(caller_, retry).ok());
+  const v1::RunReport again = RunToEnd(id);
+  EXPECT_EQ(again.state(), v2beta1::FAILED);  // the script goes on
+  EXPECT_EQ(again.tasks(0).attempts(), 1);
+  EXPECT_EQ(again.tasks(1).attempts(), 2);
+  EXPECT_EQ(again.tasks(2).state(), "OMITTED");
+  EXPECT_EQ(again.tasks(1).task_id(), failed.tasks(1).task_id());
+
+  const std::string good = Create("a");
+  ASSERT_EQ(RunToEnd(good).state(), v2beta1::SUCCEEDED);
+  retry.set_run_id(good);
+  EXPECT_EQ(service_.RetryRun(caller_, retry).code(), Code::kAborted) << "it has succeeded";
+}
+
+TEST_F(ServiceTest, ChangesAreThoseTasksThatChanged) {
+  const std::string id = Create("a outer{x y:x}");
+  v1::GetRunReportRequest request;
+  request.set_run_id(id);
+  request.set_changes_only(true);
+  const auto all = service_.GetRunReport(caller_, request);
+  ASSERT_TRUE(all.ok()) << all.status().ToString();
+  EXPECT_EQ(all->tasks_size(), 4);
+  request.set_after_sequence(all->sequence());
+  EXPECT_EQ(service_.GetRunReport(caller_, request)->tasks_size(), 0);
+  for (const int64_t attempt : executor_.Queued()) {
+    if (executor_.SpecOf(attempt).task_path() == "outer/x") executor_.Start(attempt);
+  }
+  executor_.Deliver();
+  Report(id, all->sequence());
+  const auto changed = service_.GetRunReport(caller_, request);
+  ASSERT_EQ(changed->tasks_size(), 1);
+  EXPECT_EQ(changed->tasks(0).path(), "outer/x");
+  EXPECT_EQ(changed->tasks(0).state(), "RUNNING");
+  EXPECT_GT(changed->sequence(), all->sequence());
+}
+
+TEST_F(ServiceTest, AReportMayBeReadInPages) {
+  const std::string id = Create("a outer{x y:x} z:outer");
+  const v1::RunReport whole = Report(id);
+  v1::GetRunReportRequest request;
+  request.set_run_id(id);
+  request.set_most_tasks(2);
+  std::multiset<std::string> paths;
+  int pages = 0;
+  do {
+    const auto page = service_.GetRunReport(caller_, request);
+    ASSERT_TRUE(page.ok()) << page.status().ToString();
+    EXPECT_EQ(page->state(), whole.state());
+    for (const auto& task : page->tasks()) paths.insert(task.path());
+    request.set_first_task(page->next_task());
+    ++pages;
+  } while (request.first_task() != 0);
+  EXPECT_EQ(pages, 4);  // the root is one, and nothing follows the last
+  EXPECT_EQ(paths, (std::multiset<std::string>{"a", "outer", "outer/x", "outer/y", "z"}));
+}
+
+TEST_F(ServiceTest, ExplanationHasTheReasonsOfTheRecords) {
+  executor_.ScriptFailure("a", 3);
+  const std::string id = Create("a b:a");
+  RunToEnd(id);
+  v1::ExplainRunRequest request;
+  request.set_run_id(id);
+  ASSERT_EQ(service_.ExplainRun(caller_, request)->tasks_size(), 2);
+  request.set_task("b");
+  const auto one = service_.ExplainRun(caller_, request);
+  ASSERT_EQ(one->tasks_size(), 1);
+  EXPECT_EQ(one->tasks(0).state(), "OMITTED");
+  EXPECT_EQ(one->tasks(0).reason(), "needs a");
+  request.set_task("nosuch");
+  EXPECT_EQ(service_.ExplainRun(caller_, request).status().code(), Code::kNotFound);
+}
+
+TEST_F(ServiceTest, CacheIsEvictedOnlyByWhoSaysWhat) {
+  const auto code = [&](const v1::EvictCacheEntriesRequest& request) {
+    return service_.EvictCacheEntries(caller_, request).status().code();
+  };
+  v1::EvictCacheEntriesRequest nothing;
+  EXPECT_EQ(code(nothing), Code::kInvalidArgument);
+  v1::EvictCacheEntriesRequest both;
+  both.add_ids(1);
+  both.set_everything(true);
+  EXPECT_EQ(code(both), Code::kInvalidArgument);
+  v1::EvictCacheEntriesRequest all;
+  all.set_everything(true);
+  EXPECT_EQ(code(all), Code::kOk);
+  v1::GetCacheEntryRequest one;
+  one.set_id(77);
+  EXPECT_EQ(service_.GetCacheEntry(caller_, one).status().code(), Code::kNotFound);
+}
+
 TEST_F(ServiceTest, DeletedRunIsGoneAndItsStepsWithIt) {
   const std::string id = Create("a b:a");
   v2beta1::DeleteRunRequest request;
@@ -374,7 +476,8 @@ TEST_F(ServiceTest, EveryMethodOfTheServicesIsServed) {
   }
   for (const auto* file :
        {v2beta1::Experiment::descriptor()->file(), v2beta1::Pipeline::descriptor()->file(),
-        v2beta1::Run::descriptor()->file(), v1::RunReport::descriptor()->file()}) {
+        v2beta1::Run::descriptor()->file(), v1::RunReport::descriptor()->file(),
+        v1::KeySet::descriptor()->file(), v1::CacheEntry::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         EXPECT_EQ(served.count(file->service(s)->method(m)->full_name()), 1u)

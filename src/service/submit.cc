@@ -175,6 +175,8 @@ Result<orchestrator::NewRun> Service::MakeRun(const Caller& caller,
   if (info.settings().isolation().empty()) {
     info.mutable_settings()->set_isolation(options_.isolation);
   }
+  info.set_cache_disabled(options_.no_cache || info.settings().no_cache());
+  info.set_flatten_collected(options_.flatten_collected);
   row.submission = {CompleteOrigin(request.origin(), row, pipeline), info.settings()};
   return made;
 }
@@ -221,6 +223,7 @@ Result<v2beta1::Run> Service::Submit(const Caller& caller, const v1::SubmitRunRe
   CAUDAL_ASSIGN(orchestrator::NewRun made, MakeRun(caller, request, contract));
   made.row.experiment_id = experiment.id;
   made.row.name_space = experiment.name_space;
+  made.info.set_namespace_(experiment.name_space);
   v2beta1::Run created = ToProto(made.row);
   CAUDAL_TRY(orchestrator_.CreateRun(std::move(made)).status());
   return created;

@@ -1,6 +1,7 @@
 #include "api/internal/bind.h"
 
 #include <boost/json.hpp>
+#include <charconv>
 #include <memory>
 #include <optional>
 
@@ -132,11 +133,12 @@ bool ParseBool(std::string_view text, bool* value) {
 
 base::Status CheckPathField(const Descriptor& message, const std::string& path) {
   const std::optional<Target> target = FindTarget(message, path);
-  if (target && target->field->type() == FieldDescriptor::TYPE_STRING &&
-      !target->field->is_repeated()) {
-    return {};
-  }
-  return base::Internal("path field '" + path + "' is no string field of " + message.full_name());
+  const bool is_plain = target && !target->field->is_repeated() &&
+                        (target->field->type() == FieldDescriptor::TYPE_STRING ||
+                         target->field->type() == FieldDescriptor::TYPE_INT64);
+  if (is_plain) return {};
+  return base::Internal("path field '" + path + "' is no string or int64 field of " +
+                        message.full_name());
 }
 
 base::Status CheckBodyField(const Descriptor& message, const std::string& name) {
@@ -145,15 +147,24 @@ base::Status CheckBodyField(const Descriptor& message, const std::string& name) 
   return base::Internal("body field '" + name + "' is no message field of " + message.full_name());
 }
 
-void SetPathField(Message* message, const std::string& path, const std::string& value) {
+base::Status SetPathField(Message* message, const std::string& path, const std::string& value) {
   auto [name, rest] = SplitDot(path);
   const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(name);
   const google::protobuf::Reflection* reflection = message->GetReflection();
-  if (rest.empty()) {
+  if (!rest.empty()) return SetPathField(reflection->MutableMessage(message, field), rest, value);
+  if (field->type() == FieldDescriptor::TYPE_STRING) {
     reflection->SetString(message, field, value);
-  } else {
-    SetPathField(reflection->MutableMessage(message, field), rest, value);
+    return {};
   }
+  int64_t number = 0;
+  const char* end = value.data() + value.size();
+  const auto parsed = std::from_chars(value.data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end) {
+    return base::InvalidArgument("'" + value.substr(0, 80) + "' is no " + name +
+                                 ": write a whole number");
+  }
+  reflection->SetInt64(message, field, number);
+  return {};
 }
 
 base::Status BindBody(const std::string& field, std::string_view json, Message* message) {

@@ -13,14 +13,16 @@
 
 namespace caudal::api::internal {
 
-/// Errors: kInternal unless `path` ("run_id", "pipeline.pipeline_id") names a string field.
+/// Errors: kInternal unless `path` ("run_id", "pipeline.pipeline_id") names a string or int64
+/// field.
 base::Status CheckPathField(const google::protobuf::Descriptor& message, const std::string& path);
 /// Errors: kInternal unless `name` names a single message field.
 base::Status CheckBodyField(const google::protobuf::Descriptor& message, const std::string& name);
 
-/// Sets a string field that CheckPathField has accepted.
-void SetPathField(google::protobuf::Message* message, const std::string& path,
-                  const std::string& value);
+/// Sets a field that CheckPathField has accepted. Errors: kInvalidArgument for a word where a
+/// number is wanted.
+base::Status SetPathField(google::protobuf::Message* message, const std::string& path,
+                          const std::string& value);
 
 /// Reads JSON into the whole message ("*") or into one field. Empty text sets nothing. Errors:
 /// kInvalidArgument.

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "cli/internal/live_report.h"
 #include "wire/json.h"
 
 namespace caudal::cli {
@@ -9,6 +10,8 @@ namespace {
 
 constexpr char kV2[] = "/apis/v2beta1";
 constexpr char kOwn[] = "/apis/caudal/v1";
+// Neither side holds the text of a long run at once.
+constexpr int kTasksPerPage = 5000;
 
 base::Code CodeOfHttp(int status) {
   switch (status) {
@@ -78,13 +81,51 @@ base::Status Api::AddCode(const std::string& sha256, const std::string& tar) {
 
 base::Result<v1::RunReport> Api::GetReport(const std::string& run_id, int wait_millis,
                                            int64_t after_sequence) {
+  const std::string path = std::string(kOwn) + "/runs/" + UrlEncode(run_id) +
+                           "?most_tasks=" + std::to_string(kTasksPerPage);
+  v1::RunReport page;
+  CAUDAL_TRY(Call("GET",
+                  path + "&wait_millis=" + std::to_string(wait_millis) +
+                      "&after_sequence=" + std::to_string(after_sequence),
+                  "", &page));
+  if (page.next_task() == 0) return page;
+  v1::RunReport head = page;  // what is said of the run is as old as the first page
+  head.clear_tasks();
+  head.clear_next_task();
+  LiveReport whole;
+  for (int next = page.next_task(); true; next = page.next_task()) {
+    whole.Take(page);
+    if (next == 0) break;
+    page.Clear();
+    CAUDAL_TRY(Call("GET", path + "&first_task=" + std::to_string(next), "", &page));
+  }
+  whole.Take(std::move(head));
+  return std::move(whole).report();
+}
+
+base::Result<v1::RunReport> Api::GetChanges(const std::string& run_id, int wait_millis,
+                                            int64_t after_sequence) {
   v1::RunReport report;
   CAUDAL_TRY(Call("GET",
                   std::string(kOwn) + "/runs/" + UrlEncode(run_id) +
-                      "?wait_millis=" + std::to_string(wait_millis) +
+                      "?changes_only=true&wait_millis=" + std::to_string(wait_millis) +
                       "&after_sequence=" + std::to_string(after_sequence),
                   "", &report));
   return report;
+}
+
+base::Status Api::RetryRun(const std::string& run_id) {
+  return Call("POST", std::string(kOwn) + "/runs/" + UrlEncode(run_id) + ":retry", "", nullptr);
+}
+
+base::Result<v1::RunExplanation> Api::ExplainRun(const std::string& run_id,
+                                                 const std::string& task) {
+  v1::RunExplanation explanation;
+  CAUDAL_TRY(Call("GET",
+                  std::string(kOwn) + "/runs/" + UrlEncode(run_id) + "/explanation" +
+                      (task.empty() ? "" : "?task=" + UrlEncode(task)),
+                  "", &explanation));
+  return explanation;
 }
 
 base::Status Api::CancelRun(const std::string& run_id, bool now) {

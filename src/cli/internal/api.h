@@ -11,8 +11,10 @@
 #include "backend/api/v2beta1/pipeline.pb.h"
 #include "backend/api/v2beta1/run.pb.h"
 #include "base/status.h"
+#include "caudal/v1/cache_service.pb.h"
 #include "caudal/v1/environment_service.pb.h"
 #include "caudal/v1/run_service.pb.h"
+#include "caudal/v1/secret_service.pb.h"
 #include "http/client.h"
 
 namespace caudal::cli {
@@ -46,6 +48,12 @@ class Api {
   /// Waits up to `wait_millis` for a state later than `after_sequence`.
   base::Result<v1::RunReport> GetReport(const std::string& run_id, int wait_millis,
                                         int64_t after_sequence);
+  /// The same with only those tasks that changed since.
+  base::Result<v1::RunReport> GetChanges(const std::string& run_id, int wait_millis,
+                                         int64_t after_sequence);
+  base::Status RetryRun(const std::string& run_id);
+  /// Of one task by path or name, or of all where `task` is empty.
+  base::Result<v1::RunExplanation> ExplainRun(const std::string& run_id, const std::string& task);
   base::Status CancelRun(const std::string& run_id, bool now);
   /// The newest runs, newest first.
   base::Result<v2beta1::ListRunsResponse> ListNewestRuns(int count);
@@ -90,6 +98,20 @@ class Api {
   base::Status ArchiveExperiment(const std::string& experiment_id);
   base::Status UnarchiveExperiment(const std::string& experiment_id);
   base::Status DeleteExperiment(const std::string& experiment_id);
+
+  /// Secrets, or config maps.
+  enum class KeyKind { kSecret, kConfigMap };
+  base::Result<v1::KeySet> SetKeys(KeyKind kind, const v1::SetKeysRequest& request);
+  base::Result<v1::KeySets> ListKeys(KeyKind kind);
+  base::Status DeleteKeys(KeyKind kind, const std::string& name);
+
+  /// Page by page, the newest first, until `limit` (0: all of them).
+  base::Result<std::vector<v1::CacheEntry>> ListCacheEntries(v1::ListCacheEntriesRequest request,
+                                                             size_t limit);
+  base::Result<v1::CacheEntry> GetCacheEntry(int64_t id);
+  base::Result<v1::CacheEntry> PinCacheEntry(int64_t id, bool unpin);
+  base::Result<v1::EvictedCacheEntries> EvictCacheEntries(
+      const v1::EvictCacheEntriesRequest& request);
 
   base::Result<v1::ListEnvironmentsResponse> ListEnvironments();
   base::Result<v1::PythonEnvironment> GetEnvironment(const std::string& id);

@@ -163,6 +163,7 @@ std::string HelpText(const Verb& verb) {
   if (!verb.positional.empty()) text += " " + std::string(verb.positional);
   if (!verb.flags.empty()) text += " [flags]";
   text += "\n  " + std::string(verb.summary) + "\n";
+  if (!verb.details.empty()) text += "\n" + std::string(verb.details) + "\n";
   if (!verb.flags.empty()) text += "\nFlags\n";
   size_t width = 0;
   std::vector<std::string> names;

@@ -30,9 +30,10 @@ struct Verb {
   std::string_view examples;  ///< one command a line
   bool is_hidden = false;     ///< for our own use, not in the help
   /// What a shell may offer for each positional, one word per positional, the last for all that
-  /// follow: "file", "dir", "run", "step", "pipeline", "experiment", "context", or the words
-  /// themselves as "bash|zsh|fish". Empty: nothing.
+  /// follow: "file", "dir", "run", "step", "pipeline", "experiment", "context", "secret",
+  /// "configmap", or the words themselves as "bash|zsh|fish". Empty: nothing.
   std::string_view completes = "";
+  std::string_view details = "";  ///< what the summary has no room for, in lines
 };
 
 /// How many words a verb takes, as `positional` says: [RUN] may be left out, RUN… may be several.

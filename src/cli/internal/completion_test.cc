@@ -23,8 +23,8 @@ bool Has(const Words& offers, const std::string& word) {
 
 TEST(Complete, FirstWordsAreNounsAndVerbs) {
   const Words all = OffersFor({""});
-  for (const char* word :
-       {"run", "pipeline", "experiment", "server", "context", "doctor", "completion", "version"}) {
+  for (const char* word : {"run", "pipeline", "experiment", "server", "context", "secret",
+                           "configmap", "doctor", "completion", "version"}) {
     EXPECT_TRUE(Has(all, word)) << word;
     EXPECT_EQ(std::count(all.begin(), all.end(), word), 1) << word;
   }
@@ -76,7 +76,8 @@ TEST(Complete, WordsThatAreNoVerbOfferNothing) {
 }
 
 TEST(Complete, EveryKindIsOneThatIsLookedUp) {
-  const Words known = {"", "file", "dir", "run", "step", "pipeline", "experiment", "context"};
+  const Words known = {"",         "file",       "dir",     "run",    "step",
+                       "pipeline", "experiment", "context", "secret", "configmap"};
   const auto check = [&known](std::string_view completes, std::string_view where) {
     if (completes.find('|') != std::string_view::npos) return;
     size_t begin = 0;

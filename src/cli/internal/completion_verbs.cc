@@ -98,6 +98,16 @@ std::vector<Offer> ExperimentOffers(Api* api) {
   return offers;
 }
 
+std::vector<Offer> KeySetOffers(Api* api, Api::KeyKind kind) {
+  std::vector<Offer> offers;
+  const auto listed = api->ListKeys(kind);
+  if (!listed.ok()) return offers;
+  for (const v1::KeySet& set : listed->sets()) {
+    offers.push_back({set.name(), CountText(set.keys_size(), "key")});
+  }
+  return offers;
+}
+
 std::vector<Offer> ContextOffers() {
   std::vector<Offer> offers = {{kLocalContext, "the server of this machine"}};
   const auto contexts = ReadContexts();
@@ -115,6 +125,8 @@ std::vector<Offer> LookUp(const Completion& completion) {
   if (completion.kind == "step") return StepOffers(&api, completion);
   if (completion.kind == "pipeline") return PipelineOffers(&api);
   if (completion.kind == "experiment") return ExperimentOffers(&api);
+  if (completion.kind == "secret") return KeySetOffers(&api, Api::KeyKind::kSecret);
+  if (completion.kind == "configmap") return KeySetOffers(&api, Api::KeyKind::kConfigMap);
   return {};
 }
 

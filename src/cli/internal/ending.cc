@@ -275,11 +275,17 @@ std::string FailureText(const RunReport& report, const std::vector<FailureDetail
                         const Style& style) {
   const std::vector<const ReportTask*> failed = FailedLeaves(report);
   std::string text;
-  for (const ReportTask* task : failed) {
+  const size_t shown = std::min(failed.size(), kMostFailuresShown);
+  for (size_t i = 0; i < shown; ++i) {
     const auto detail = std::find_if(details.begin(), details.end(), [&](const auto& one) {
-      return one.task_id == task->task_id();
+      return one.task_id == failed[i]->task_id();
     });
-    text += FailedTask(*task, detail == details.end() ? nullptr : &*detail, style);
+    text += FailedTask(*failed[i], detail == details.end() ? nullptr : &*detail, style);
+  }
+  if (failed.size() > shown) {
+    const Look look = LookOf("FAILED");
+    text += Dress(look.glyph, look.dress, style) + " … and " +
+            std::to_string(failed.size() - shown) + " more failed\n";
   }
   text += NotRunLines(report, style);
   if (failed.empty() && report.has_error()) text += Indent(report.error().message(), "  ");
@@ -307,6 +313,10 @@ NextCommands CommandsAfter(const RunReport& report, const std::string& again,
     if (failed.front()->attempts() > 0) {
       commands.emplace_back("Read the log", logs(failed.front()->path()));
     }
+  }
+  if (report.state() == v2beta1::FAILED) {
+    const char* purpose = report.cancelled() ? "Go on with it" : "Do again what failed";
+    commands.emplace_back(purpose, "caudal run retry " + run + target_flags);
   }
   if (!again.empty()) commands.emplace_back("Run it again", again);
   return commands;

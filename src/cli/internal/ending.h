@@ -19,6 +19,9 @@ std::string HeadLine(const v1::RunReport& report, const Style& style);
 /// ends with a line feed, or is empty.
 std::string ResultText(const v1::RunReport& report, const Style& style);
 
+/// Of more failed tasks than this only their number is told.
+inline constexpr size_t kMostFailuresShown = 5;
+
 /// What only the client can find out about a failed task.
 struct FailureDetail {
   std::string task_id;

@@ -72,34 +72,38 @@ ExtrasFetcher::~ExtrasFetcher() {
 }
 
 void ExtrasFetcher::Update(const v1::RunReport& report, const std::string& url) {
+  if (!thread_.joinable()) return;
+  std::vector<std::string> tasks = TasksWithLiveLog(report, kMostTasks);
   const std::lock_guard<std::mutex> lock(mutex_);
-  report_ = report;
+  tasks_ = std::move(tasks);
+  is_final_ = report.is_final();
   url_ = url;
 }
 
 void ExtrasFetcher::Run() {
   std::optional<Api> api;
   for (size_t round = 0;; ++round) {
-    v1::RunReport report;
+    std::vector<std::string> tasks;
+    bool is_final = false;
     std::string url;
     {
       std::unique_lock<std::mutex> lock(mutex_);
       if (stopping_.wait_for(lock, kPause, [this] { return is_stopping_; })) return;
-      report = report_;
+      tasks = tasks_;
+      is_final = is_final_;
       url = url_;
     }
-    if (url.empty() || report.is_final()) continue;
+    if (url.empty() || is_final) continue;
     if (!api || api->url() != url) api.emplace(url);
     if (round == kRoundsBeforeEstimate) {
       Timeline before = FindTimeline(*api, run_id_);
       if (!before.spans.empty()) progress_->SetTimeline(std::move(before));
     }
-    FetchLastLine(*api, report, round);
+    FetchLastLine(*api, tasks, round);
   }
 }
 
-void ExtrasFetcher::FetchLastLine(Api& api, const v1::RunReport& report, size_t round) {
-  const std::vector<std::string> tasks = TasksWithLiveLog(report, kMostTasks);
+void ExtrasFetcher::FetchLastLine(Api& api, const std::vector<std::string>& tasks, size_t round) {
   if (tasks.empty()) return;
   const std::string& task = tasks[round % tasks.size()];
   const auto end = api.GetLogEnd(run_id_, task, kEndBytes, kTimeoutSeconds);

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "caudal/v1/run_service.pb.h"
 #include "cli/internal/api.h"
@@ -24,17 +25,18 @@ class ExtrasFetcher {
   ExtrasFetcher(const ExtrasFetcher&) = delete;
   ExtrasFetcher& operator=(const ExtrasFetcher&) = delete;
 
-  /// The newest report, and where the server is.
+  /// What the newest report says, and where the server is.
   void Update(const v1::RunReport& report, const std::string& url);
 
  private:
   void Run();
-  void FetchLastLine(Api& api, const v1::RunReport& report, size_t round);
+  void FetchLastLine(Api& api, const std::vector<std::string>& tasks, size_t round);
 
   const std::string run_id_;
   Progress* const progress_;
-  std::mutex mutex_;  // guards all that follows
-  v1::RunReport report_;
+  std::mutex mutex_;                // guards all that follows
+  std::vector<std::string> tasks_;  // ids of those whose logs are wanted
+  bool is_final_ = false;
   std::string url_;
   bool is_stopping_ = false;
   std::condition_variable stopping_;

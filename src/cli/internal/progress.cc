@@ -22,6 +22,9 @@ using std::chrono::steady_clock;
 constexpr milliseconds kFrame{100};
 constexpr int kMostDrawingPercent = 10;
 
+// Steps of longer loops are not told one by one where lines are written.
+constexpr int kMostIterationsTold = 20;
+
 constexpr int kUsualColumns = 80;
 constexpr int kUsualRows = 24;
 
@@ -118,28 +121,31 @@ void Progress::Tick() {
   }
 }
 
-void Progress::Show(const v1::RunReport& report) {
+void Progress::Show(v1::RunReport changes) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  report_ = report;
+  std::vector<std::string> paths;
+  for (const ReportTask& task : changes.tasks()) paths.push_back(task.path());
+  live_.Take(std::move(changes));
   has_report_ = true;
   DropBuildLines();
   if (form_ == Form::kTree) Draw();
-  if (form_ == Form::kLines) ShowChanges();
+  if (form_ == Form::kLines) ShowChanges(paths);
 }
 
 void Progress::SetLastLine(const std::string& task_id, const std::string& line) {
   const std::lock_guard<std::mutex> lock(mutex_);
   extras_.last_lines[task_id] = line;
   const auto is_it = [&](const ReportTask& task) { return task.task_id() == task_id; };
-  const auto task = std::find_if(report_.tasks().begin(), report_.tasks().end(), is_it);
-  if (task != report_.tasks().end() && task->state() == "PENDING") build_lines_[task_id] = line;
+  const auto& tasks = report().tasks();
+  const auto task = std::find_if(tasks.begin(), tasks.end(), is_it);
+  if (task != tasks.end() && task->state() == "PENDING") build_lines_[task_id] = line;
   DropBuildLines();
 }
 
 // What was said while the environment was built is not the step's own word.
 void Progress::DropBuildLines() {
   if (build_lines_.empty()) return;
-  for (const ReportTask& task : report_.tasks()) {
+  for (const ReportTask& task : report().tasks()) {
     const auto built = build_lines_.find(task.task_id());
     if (built == build_lines_.end() || task.state() == "PENDING") continue;
     const auto shown = extras_.last_lines.find(task.task_id());
@@ -185,9 +191,9 @@ void Progress::Draw() {
   }
   const Style style = StyleFor(STDERR_FILENO);
   const int64_t now = NowMicros();
-  extras_.left_micros = before_ ? LeftMicros(report_, *before_, now) : std::nullopt;
-  if (report_.is_final()) extras_.note.clear();
-  std::vector<std::string> lines = TreeLines(report_, extras_, now, style);
+  extras_.left_micros = before_ ? LeftMicros(report(), *before_, now) : std::nullopt;
+  if (report().is_final()) extras_.note.clear();
+  std::vector<std::string> lines = TreeLines(report(), extras_, now, style);
   if (lines == on_screen_ && style.columns == columns_on_screen_) return;
   std::string frame;
   if (!is_cursor_hidden_) frame += kHideCursor;
@@ -208,23 +214,35 @@ void Progress::Draw() {
   columns_on_screen_ = style.columns;
 }
 
-void Progress::ShowChanges() {
+// Of a long loop only what fails is worth a line.
+bool Progress::IsWorthALine(const ReportTask& task) const {
+  // Waiting for others is the normal course; waiting for something being made is worth a line.
+  const bool is_made_ready = task.reason().starts_with("building");
+  const bool only_waits = task.state() == "PENDING" && !is_made_ready;
+  if (task.path().empty() || only_waits) return false;
+  if (task.state() == "FAILED" || task.state() == "RETRYING") return true;
+  for (std::string path = ParentPath(task.path()); !path.empty(); path = ParentPath(path)) {
+    const ReportTask* around = live_.Find(path);
+    if (around != nullptr && around->iterations() > kMostIterationsTold) return false;
+  }
+  return true;
+}
+
+void Progress::ShowChanges(const std::vector<std::string>& paths) {
   std::string text;
-  if (shown_.empty() && !report_.tasks().empty()) {
-    text += HeaderLine(report_, extras_.place, {}) + "\n";
+  if (shown_.empty() && !report().tasks().empty()) {
+    text += HeaderLine(report(), extras_.place, {}) + "\n";
     shown_[""] = "the header";
   }
   const int64_t now = NowMicros();
-  for (const ReportTask& task : report_.tasks()) {
-    // Waiting for others is the normal course; waiting for something being made is worth a line.
-    const bool is_made_ready = task.reason().starts_with("building");
-    const bool only_waits = task.state() == "PENDING" && !is_made_ready;
-    if (task.path().empty() || only_waits) continue;
-    const std::string state = task.state() + "#" + std::to_string(task.attempts());
-    std::string& before = shown_[task.path()];
+  for (const std::string& path : paths) {
+    const ReportTask* task = live_.Find(path);
+    if (task == nullptr || !IsWorthALine(*task)) continue;
+    const std::string state = task->state() + "#" + std::to_string(task->attempts());
+    std::string& before = shown_[path];
     if (before == state) continue;
     before = state;
-    text += ChangeLine(task, now) + "\n";
+    text += ChangeLine(*task, now) + "\n";
   }
   WriteAll(text);
 }

@@ -13,6 +13,7 @@
 
 #include "caudal/v1/run_service.pb.h"
 #include "cli/internal/estimate.h"
+#include "cli/internal/live_report.h"
 #include "cli/internal/text.h"
 #include "cli/internal/tree.h"
 
@@ -36,7 +37,10 @@ class Progress {
 
   Form form() const { return form_; }
 
-  void Show(const v1::RunReport& report);
+  /// All tasks, or those that changed (see LiveReport).
+  void Show(v1::RunReport changes);
+  /// What is shown, whole. For the thread that calls Show.
+  const v1::RunReport& report() const { return live_.report(); }
   /// What the tree shows beside it; the next frame has it.
   void SetLastLine(const std::string& task_id, const std::string& line);
   void SetTimeline(Timeline before);
@@ -53,12 +57,13 @@ class Progress {
   void Tick();
   // All with mutex_ held.
   void Draw();
-  void ShowChanges();
+  void ShowChanges(const std::vector<std::string>& paths);
   void DropBuildLines();
+  bool IsWorthALine(const ReportTask& task) const;
 
   const Form form_;
   std::mutex mutex_;  // guards all that follows
-  v1::RunReport report_;
+  LiveReport live_;
   bool has_report_ = false;
   TreeExtras extras_;
   std::map<std::string, std::string> build_lines_;  // task id → its last while it was PENDING

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <map>
+#include <unordered_set>
 
 #include "cli/internal/text.h"
 #include "cli/internal/wording.h"
@@ -65,13 +66,19 @@ std::string JsonArtifacts(const Map<std::string, RunReport::ReportArtifacts>& ar
   return JsonObject(members);
 }
 
+std::string JsonCachedFrom(const Task& task) {
+  if (task.cached_from_run_id().empty()) return "null";
+  return JsonObject({{"run_id", Quote(task.cached_from_run_id())},
+                     {"task_id", Quote(task.cached_from_task_id())}});
+}
+
 std::string JsonTask(const Task& task) {
   return JsonObject({{"path", Quote(task.path())},
                      {"task_id", Quote(task.task_id())},
                      {"state", Quote(task.state())},
                      {"reason", Quote(task.reason().empty() ? task.error() : task.reason())},
                      {"attempts", std::to_string(task.attempts())},
-                     {"cached_from", "null"},
+                     {"cached_from", JsonCachedFrom(task)},
                      {"outputs", JsonOutputs(task.outputs())},
                      {"artifacts", JsonArtifacts(task.artifacts())}});
 }
@@ -114,23 +121,31 @@ bool IsFinal(std::string_view state) {
          state == "OMITTED" || state == "CANCELED";
 }
 
-bool IsGroup(const ReportTask& task) { return task.kind() == "dag"; }
+bool IsGroup(const ReportTask& task) {
+  return task.kind() == "dag" || task.kind() == "loop" || task.kind() == "iteration";
+}
 
 bool IsUnder(std::string_view path, std::string_view parent) {
-  return path.size() > parent.size() && path[parent.size()] == '/' && path.starts_with(parent);
+  if (path.size() <= parent.size() || !path.starts_with(parent)) return false;
+  return path[parent.size()] == '/' || path[parent.size()] == '[';
+}
+
+std::string ParentPath(const std::string& path) {
+  if (path.ends_with(']')) return path.substr(0, path.rfind('['));
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash);
 }
 
 std::vector<const ReportTask*> FailedLeaves(const RunReport& report) {
   std::vector<const ReportTask*> failed;
+  std::unordered_set<std::string> around;  // paths of what failed because of others
   for (const ReportTask& task : report.tasks()) {
     if (task.state() != "FAILED" || task.path().empty()) continue;
-    const bool inner_failed =
-        IsGroup(task) &&
-        std::any_of(report.tasks().begin(), report.tasks().end(), [&](const ReportTask& other) {
-          return other.state() == "FAILED" && IsUnder(other.path(), task.path());
-        });
-    if (!inner_failed) failed.push_back(&task);
+    failed.push_back(&task);
+    std::string path = ParentPath(task.path());
+    while (!path.empty() && around.insert(path).second) path = ParentPath(path);
   }
+  std::erase_if(failed, [&](const ReportTask* task) { return around.count(task->path()) > 0; });
   return failed;
 }
 

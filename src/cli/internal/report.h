@@ -31,6 +31,10 @@ bool IsGroup(const ReportTask& task);
 /// Whether `path` lies below `parent`.
 bool IsUnder(std::string_view path, std::string_view parent);
 
+/// Path of the task that a task belongs to: "a/loop[3]" of "a/loop[3]/b", "a/loop" of "a/loop[3]";
+/// empty at the top.
+std::string ParentPath(const std::string& path);
+
 /// Tasks that failed themselves: leaves, not the groups around them.
 std::vector<const ReportTask*> FailedLeaves(const v1::RunReport& report);
 

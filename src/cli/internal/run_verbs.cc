@@ -37,6 +37,9 @@ constexpr std::array kLogsFlags = {
 constexpr std::array kTargetFlags = {kServerFlag, kDataDirFlag};
 constexpr std::array kWatchFlags = {kServerFlag, kDataDirFlag,
                                     Flag{"--json", "", "", "prints one JSON object at the end"}};
+constexpr std::array kRetryFlags = {
+    Flag{"--detach", "", "", "returns as soon as the run goes on"}, kServerFlag, kDataDirFlag,
+    Flag{"--json", "", "", "prints one JSON object with the outcome"}};
 constexpr std::array kCancelFlags = {Flag{"--now", "", "", "gives running steps no time to end"},
                                      kServerFlag, kDataDirFlag, kOutputFlag, kJsonFlag};
 constexpr std::array kArchiveFlags = {Flag{"--undo", "", "", "takes them out of the archive again"},
@@ -254,6 +257,19 @@ constexpr std::array kEntries = {
            "caudal run logs @1 train --attempt 1",
            false, "run step"},
           RunLogsVerb},
+    Entry{{"run explain", "[RUN] [TASK]",
+           "Says why tasks are as they are: condition, upstream, cache, retries.", kReadFlags,
+           "caudal run explain\n"
+           "caudal run explain 7be2\n"
+           "caudal run explain @1 train -o yaml",
+           false, "run step"},
+          RunExplainVerb},
+    Entry{
+        {"run retry", "[RUN]", "Does again what failed in a run, and what follows it.", kRetryFlags,
+         "caudal run retry\n"
+         "caudal run retry 7be2 --detach",
+         false, "run"},
+        RunRetryVerb},
     Entry{{"run open", "[RUN]",
            "Prints the address of a run, and opens it where there is a display.", kTargetFlags,
            "caudal run open\n"

@@ -33,6 +33,10 @@ constexpr std::array kServerFlags = {
     Flag{"--cores", "", "N", "cores for all steps together (default: all)"},
     Flag{"--memory", "", "SIZE", "memory for all steps together (default: all)"},
     Flag{"--kill-grace", "", "TIME", "from SIGTERM to SIGKILL (default 10s)"},
+    Flag{"--terminate-grace", "", "TIME", "for exit tasks of a canceled run (default 5m)"},
+    Flag{"--no-cache", "", "", "no run uses outputs of an earlier one"},
+    Flag{"--flatten-collected", "", "", "nested lists of loops come out flat, as from a cluster"},
+    Flag{"--require-secrets", "", "", "a step without its secrets or config maps fails"},
     Flag{"--log-limit", "", "SIZE", "a step that logs more fails (default 1GiB)"},
     Flag{"--idle-exit", "", "TIME", "stops after so long without runs and requests"},
     Flag{"--verbose", "", "", "logs what it does"},
@@ -88,6 +92,7 @@ base::Result<server::ServeOptions> ReadOptions(const Arguments& arguments) {
   reader.Read("--cores", ParseCores, &options.cores_milli);
   reader.Read("--memory", ParseBytes, &options.memory_bytes);
   reader.Read("--kill-grace", ParseDurationMillis, &options.kill_grace_millis);
+  reader.Read("--terminate-grace", ParseDurationMillis, &options.terminate_grace_millis);
   reader.Read("--log-limit", ParseBytes, &options.log_limit_bytes);
   reader.Read("--idle-exit", ParseSeconds, &options.idle_exit_seconds);
   options.isolation = arguments.Get("--isolation");
@@ -103,6 +108,9 @@ base::Result<server::ServeOptions> ReadOptions(const Arguments& arguments) {
   options.ready_file = arguments.Get("--ready-file");
   options.kfp_package = arguments.Get("--kfp-package");
   options.mounts = arguments.All("--mount");
+  options.no_cache = arguments.Has("--no-cache");
+  options.flatten_collected = arguments.Has("--flatten-collected");
+  options.require_secrets = arguments.Has("--require-secrets");
   options.verbose = arguments.Has("--verbose");
   options.executable = OwnExecutable();
   return options;

@@ -8,9 +8,13 @@
 namespace caudal::cli {
 namespace {
 
+constexpr size_t kMostNames = 20;
+
 std::string JoinPaths(const std::vector<const ReportTask*>& steps) {
   std::string text;
-  for (const ReportTask* step : steps) text += (text.empty() ? "" : ", ") + step->path();
+  const size_t shown = std::min(steps.size(), kMostNames);
+  for (size_t i = 0; i < shown; ++i) text += (i == 0 ? "" : ", ") + steps[i]->path();
+  if (steps.size() > shown) text += " and " + std::to_string(steps.size() - shown) + " more";
   return text;
 }
 

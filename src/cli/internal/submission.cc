@@ -62,33 +62,6 @@ base::Status InFile(const std::string& file, const base::Status& status) {
   return base::InvalidArgument(text);
 }
 
-void DisableCachingIn(Value* dag_holder) {
-  auto& fields = *dag_holder->mutable_struct_value()->mutable_fields();
-  const auto dag = fields.find("dag");
-  if (dag == fields.end()) return;
-  auto& dag_fields = *dag->second.mutable_struct_value()->mutable_fields();
-  const auto tasks = dag_fields.find("tasks");
-  if (tasks == dag_fields.end()) return;
-  for (auto& [name, task] : *tasks->second.mutable_struct_value()->mutable_fields()) {
-    auto& options = (*task.mutable_struct_value()->mutable_fields())["cachingOptions"];
-    options.mutable_struct_value()->Clear();
-  }
-}
-
-// As the SDK does for enable_caching=False: empty caching options on every task.
-void DisableCaching(Struct* spec) {
-  const auto inner = spec->mutable_fields()->find("pipeline_spec");
-  auto& fields = inner == spec->mutable_fields()->end()
-                     ? *spec->mutable_fields()
-                     : *inner->second.mutable_struct_value()->mutable_fields();
-  if (const auto root = fields.find("root"); root != fields.end()) DisableCachingIn(&root->second);
-  const auto components = fields.find("components");
-  if (components == fields.end()) return;
-  for (auto& [name, component] : *components->second.mutable_struct_value()->mutable_fields()) {
-    DisableCachingIn(&component);
-  }
-}
-
 std::string DefaultName(const std::string& file) {
   const std::time_t now = std::time(nullptr);
   std::tm local{};
@@ -131,7 +104,6 @@ base::Result<Run> MakeRun(const Arguments& arguments, const PackageFile& read) {
   macros.now = base::SystemClock().Now();
   CAUDAL_TRY(spec::PrepareParameters(*plan, values, macros).status());
 
-  if (arguments.Has("--no-cache")) DisableCaching(&as_struct);
   Run run;
   run.set_display_name(arguments.Get("--name", DefaultName(read.file)));
   *run.mutable_pipeline_spec() = std::move(as_struct);
@@ -165,6 +137,7 @@ base::Status AddSettings(const Arguments& arguments, Submission* submission) {
   v1::RunSettings& settings = *submission->request.mutable_settings();
   settings.set_isolation(arguments.Get("--isolation"));
   settings.set_kfp_package(KfpPackage(arguments));
+  settings.set_no_cache(arguments.Has("--no-cache"));
   CAUDAL_ASSIGN(const auto variables, ReadStepVariables(arguments));
   settings.mutable_env()->insert(variables.begin(), variables.end());
   for (const std::string& path : arguments.All("--with")) {

@@ -15,6 +15,8 @@ using v1::RunReport;
 constexpr size_t kWidestName = 40;
 // The last frame may scroll: it is not drawn over again. But nobody reads thousands of lines.
 constexpr size_t kMostFinalRows = 200;
+// Iterations of a loop that have rows, of those that failed and of those that run.
+constexpr int kMostIterations = 3;
 
 struct Row {
   const ReportTask* task = nullptr;
@@ -22,18 +24,15 @@ struct Row {
   std::string text;  // instead of a task: what was left out
   size_t steps = 0;  // of a group: how many steps it has, all levels
   bool is_closed = false;
+  std::string progress;  // of a loop: "37/100 done, 2 running, 1 failed"
 };
 
 size_t Depth(const std::string& path) {
-  return static_cast<size_t>(std::count(path.begin(), path.end(), '/'));
+  return static_cast<size_t>(
+      std::count_if(path.begin(), path.end(), [](char c) { return c == '/' || c == '['; }));
 }
 
 std::string LastPart(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
-std::string ParentOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "" : path.substr(0, slash);
-}
 
 bool IsDone(const Row& row) { return row.task != nullptr && IsFinal(row.task->state()); }
 
@@ -45,21 +44,72 @@ bool WaitsOnly(const Row& row) {
          row.task->attempts() == 0;
 }
 
+/// What the iterations of a loop do, and which of them are worth rows of their own.
+struct LoopView {
+  int done = 0;
+  int running = 0;
+  int failed = 0;
+  std::vector<const ReportTask*> shown;  // the first that failed, the first that run
+  int shown_running = 0;
+
+  void Add(const ReportTask& iteration) {
+    if (IsFinal(iteration.state())) ++done;
+    if (iteration.state() == "FAILED" && ++failed <= kMostIterations) shown.push_back(&iteration);
+    if (iteration.state() != "RUNNING") return;
+    ++running;
+    if (++shown_running <= kMostIterations) shown.push_back(&iteration);
+  }
+  bool Shows(const ReportTask* iteration) const {
+    return std::find(shown.begin(), shown.end(), iteration) != shown.end();
+  }
+  std::string Text(int iterations) const {
+    std::string text = std::to_string(done) + "/" + std::to_string(iterations) + " done";
+    if (running > 0) text += ", " + std::to_string(running) + " running";
+    if (failed > 0) text += ", " + std::to_string(failed) + " failed";
+    return text;
+  }
+};
+
+using LoopViews = std::unordered_map<std::string, LoopView>;  // by path
+
+LoopViews LookAtLoops(const RunReport& report) {
+  LoopViews views;
+  for (const ReportTask& task : report.tasks()) {
+    const bool is_iteration = task.kind() == "iteration" || task.path().ends_with(']');
+    if (is_iteration) views[ParentPath(task.path())].Add(task);
+  }
+  return views;
+}
+
 // Servers give tasks in reading order, each right after what it belongs to.
 std::vector<Row> MakeRows(const RunReport& report) {
+  const LoopViews views = LookAtLoops(report);
   std::vector<Row> rows;
-  std::unordered_map<std::string, size_t> groups;  // path → row
+  std::vector<size_t> around;  // rows of the groups that the task at hand belongs to
+  std::string left_out;        // path of an iteration without rows
   for (const ReportTask& task : report.tasks()) {
     if (task.path().empty()) continue;
-    if (IsGroup(task)) {
-      groups[task.path()] = rows.size();
-    } else {
-      for (std::string path = ParentOf(task.path()); !path.empty(); path = ParentOf(path)) {
-        const auto group = groups.find(path);
-        if (group != groups.end()) ++rows[group->second].steps;
+    while (!around.empty() && !IsUnder(task.path(), rows[around.back()].task->path())) {
+      around.pop_back();
+    }
+    if (!IsGroup(task)) {
+      for (const size_t row : around) ++rows[row].steps;
+    }
+    if (!left_out.empty() && IsUnder(task.path(), left_out)) continue;
+    left_out.clear();
+    if (task.path().ends_with(']')) {
+      const auto view = views.find(ParentPath(task.path()));
+      if (view != views.end() && !view->second.Shows(&task)) {
+        left_out = task.path();
+        continue;
       }
     }
-    rows.push_back({&task, Depth(task.path()), "", 0, false});
+    if (IsGroup(task)) around.push_back(rows.size());
+    rows.push_back({&task, Depth(task.path()), "", 0, false, ""});
+    if (task.kind() != "loop" || task.started_at() == 0) continue;
+    const auto view = views.find(task.path());
+    const LoopView none;
+    rows.back().progress = (view == views.end() ? none : view->second).Text(task.iterations());
   }
   return rows;
 }
@@ -123,6 +173,19 @@ void FitTo(size_t most, std::vector<Row>* rows) {
   rows->push_back(rest);
 }
 
+std::string CachedText(const ReportTask& task) {
+  if (task.cached_from_run_id().empty()) return "cached";
+  return "cached from " + ShortId(task.cached_from_run_id());
+}
+
+// The record says for how long it waits; who looks on wants to know how long it still takes.
+std::string ReasonText(const ReportTask& task, int64_t now_micros) {
+  const size_t waits = task.reason().rfind(", waits ");
+  if (task.wake_at() == 0 || waits == std::string::npos) return task.reason();
+  const int64_t left = std::max<int64_t>(0, task.wake_at() - now_micros);
+  return task.reason().substr(0, waits) + ", in " + RoughDurationText(left);
+}
+
 enum class StateRemark { kLeftOut, kShown };
 
 // Duration, attempts and reason; with the word for a state that the glyph alone does not tell.
@@ -137,12 +200,13 @@ std::string Remark(const ReportTask& task, int64_t now_micros, StateRemark state
   }
   if (task.attempts() > 1) add("attempt " + std::to_string(task.attempts()));
   if (state_remark == StateRemark::kShown) {
-    if (task.state() == "CACHED" && task.reason().empty()) add("cached");
+    if (task.state() == "CACHED") add(CachedText(task));
     if (task.state() == "SKIPPED") add("skipped");
     if (task.state() == "OMITTED") add("not run");
   }
   const bool failed = task.state() == "FAILED" && !task.error().empty();
-  add(Printable(FirstLine(failed ? task.error() : task.reason())));
+  const bool is_told = state_remark == StateRemark::kShown && !task.cached_from_run_id().empty();
+  if (!is_told) add(Printable(FirstLine(failed ? task.error() : ReasonText(task, now_micros))));
   return remark;
 }
 
@@ -158,7 +222,8 @@ std::string RowLine(const Row& row, size_t width, const TreeExtras& extras, int6
   const bool is_quiet = WaitsOnly(row) || task.state() == "OMITTED" || task.state() == "SKIPPED";
   std::string name = PadTo(std::string(2 * row.depth, ' ') + LastPart(task.path()), width) + "  ";
   std::string remark = Remark(task, now_micros, StateRemark::kShown);
-  if (row.is_closed)
+  if (!row.progress.empty()) remark = row.progress + (remark.empty() ? "" : "  ") + remark;
+  if (row.is_closed && row.progress.empty())
     remark += (remark.empty() ? "" : "  ") + CountText(static_cast<int64_t>(row.steps), "step");
   const auto last_line = extras.last_lines.find(task.task_id());
   std::string live;
@@ -172,15 +237,33 @@ std::string RowLine(const Row& row, size_t width, const TreeExtras& extras, int6
          Dress(remark, is_quiet ? kDim : "", style) + Dress(live, kDim, style);
 }
 
-std::string CountLine(const RunReport& report, const TreeExtras& extras) {
+// How many steps there will be: iterations that have not begun are like those that have.
+size_t AllSteps(const RunReport& report, const std::vector<Row>& rows, size_t known) {
+  std::unordered_map<std::string, int> begun;
+  for (const ReportTask& task : report.tasks()) {
+    if (task.path().ends_with(']')) ++begun[ParentPath(task.path())];
+  }
+  size_t all = known;
+  for (const Row& row : rows) {
+    if (row.task == nullptr || row.task->kind() != "loop") continue;
+    const int iterations = begun[row.task->path()];
+    if (iterations == 0 || iterations >= row.task->iterations()) continue;
+    const int later = row.task->iterations() - iterations;
+    all += row.steps / static_cast<size_t>(iterations) * static_cast<size_t>(later);
+  }
+  return all;
+}
+
+std::string CountLine(const RunReport& report, const std::vector<Row>& rows,
+                      const TreeExtras& extras) {
   size_t done = 0;
-  size_t all = 0;
+  size_t known = 0;
   for (const ReportTask& task : report.tasks()) {
     if (task.path().empty() || IsGroup(task)) continue;
-    ++all;
+    ++known;
     if (IsFinal(task.state())) ++done;
   }
-  std::string line = std::to_string(done) + "/" + std::to_string(all);
+  std::string line = std::to_string(done) + "/" + std::to_string(AllSteps(report, rows, known));
   if (extras.left_micros) {
     line += " · about " + RoughDurationText(*extras.left_micros) + " left";
   }
@@ -208,6 +291,7 @@ std::string HeaderLine(const RunReport& report, const std::string& place, const 
 std::vector<std::string> TreeLines(const RunReport& report, const TreeExtras& extras,
                                    int64_t now_micros, const Style& style) {
   std::vector<Row> rows = MakeRows(report);
+  const std::string count = report.is_final() ? "" : CountLine(report, rows, extras);
   const size_t around = 3 + (extras.note.empty() ? 0 : 1);  // header, count, the cursor's own line
   if (style.rows > 0) {
     const auto screen = static_cast<size_t>(style.rows);
@@ -222,7 +306,7 @@ std::vector<std::string> TreeLines(const RunReport& report, const TreeExtras& ex
   width = std::min(width, kWidestName);
   std::vector<std::string> lines = {HeaderLine(report, extras.place, style)};
   for (const Row& row : rows) lines.push_back(RowLine(row, width, extras, now_micros, style));
-  if (!report.is_final()) lines.push_back(Dress(CountLine(report, extras), kDim, style));
+  if (!count.empty()) lines.push_back(Dress(count, kDim, style));
   if (!extras.note.empty()) {
     const auto columns = static_cast<size_t>(std::max(style.columns - 1, 1));
     lines.push_back(style.columns > 2 ? CutTo(extras.note, columns) : extras.note);

@@ -62,15 +62,16 @@ std::vector<Entry> CollectEntries() {
   std::vector<Entry> all;
   for (const std::span<const Entry> entries :
        {std::span<const Entry>(kRunEntry), RunEntries(), CompileEntries(), PipelineEntries(),
-        ExperimentEntries(), VenvEntries(), ServerEntries(), ContextEntries(), DoctorEntries(),
-        CompletionEntries(), std::span<const Entry>(kVersionEntry)}) {
+        ExperimentEntries(), CacheEntries(), SecretEntries(), VenvEntries(), ServerEntries(),
+        ContextEntries(), DoctorEntries(), CompletionEntries(),
+        std::span<const Entry>(kVersionEntry)}) {
     all.insert(all.end(), entries.begin(), entries.end());
   }
   return all;
 }
 
 // Verbs that `caudal run` will know; until then they are no files either.
-constexpr std::array kFutureRunVerbs = {"explain", "retry", "rerun", "compare"};
+constexpr std::array kFutureRunVerbs = {"rerun", "compare"};
 
 std::string_view NounOf(const Verb& verb) { return verb.name.substr(0, verb.name.find(' ')); }
 

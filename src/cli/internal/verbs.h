@@ -24,6 +24,8 @@ std::span<const Entry> RunEntries();         // run_verbs.cc
 std::span<const Entry> PipelineEntries();    // pipeline_verbs.cc
 std::span<const Entry> ExperimentEntries();  // experiment_verbs.cc
 std::span<const Entry> CompileEntries();     // compile_verb.cc
+std::span<const Entry> CacheEntries();       // cache_verbs.cc
+std::span<const Entry> SecretEntries();      // secret_verbs.cc
 std::span<const Entry> VenvEntries();        // venv_verbs.cc
 std::span<const Entry> ServerEntries();      // server_verbs.cc
 std::span<const Entry> ContextEntries();     // context_verbs.cc

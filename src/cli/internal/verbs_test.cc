@@ -40,9 +40,9 @@ TEST(UnknownVerb, NamesTheNearest) {
             "./lsit");
   EXPECT_EQ(UnknownVerbText({"pipeline", "uplaod"}),
             "unknown command 'pipeline uplaod', did you mean 'pipeline upload'?");
-  EXPECT_EQ(UnknownVerbText({"run", "retry"}),
-            "'caudal run retry' is not part of this version; for a file of that name write "
-            "./retry");
+  EXPECT_EQ(UnknownVerbText({"run", "rerun"}),
+            "'caudal run rerun' is not part of this version; for a file of that name write "
+            "./rerun");
 }
 
 TEST(Overview, ListsEveryVerbThatIsNotHidden) {

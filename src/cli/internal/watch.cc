@@ -21,6 +21,7 @@ namespace caudal::cli {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::steady_clock;
 using v1::RunReport;
 
 // A server that stops waits for its callers, so nobody asks for long.
@@ -28,6 +29,9 @@ constexpr int kWaitMillis = 2'000;
 // A server that restarts is back in about a second; one that hangs is not worth more than this.
 constexpr int kReconnects = 20;
 constexpr milliseconds kReconnectPause{200};
+// Of the time, taking reports in may use so much: one part in four.
+constexpr milliseconds kWorthPausing{20};
+constexpr int kPauseFactor = 4;
 constexpr int kLogLines = 10;
 constexpr int64_t kLogBytes = 16 << 10;
 constexpr int kLogSeconds = 10;
@@ -163,13 +167,19 @@ class RunWatch::Impl {
     int64_t sequence = 0;
     int reconnects = 0;
     while (true) {
-      auto report = api->GetReport(run_id_, kWaitMillis, sequence);
+      const auto begin = steady_clock::now();
+      auto report = sequence == 0 ? api->GetReport(run_id_, kWaitMillis, sequence)
+                                  : api->GetChanges(run_id_, kWaitMillis, sequence);
       if (report.ok()) {
         reconnects = 0;
+        // Of a long run much changes all the time; what is asked less often comes together.
+        const auto answered = steady_clock::now();
         sequence = report->sequence();
-        progress->Show(*report);
-        extras.Update(*report, api->url());
-        if (report->is_final()) return report;
+        progress->Show(std::move(report).value());
+        extras.Update(progress->report(), api->url());
+        if (progress->report().is_final()) return progress->report();
+        const auto worked = steady_clock::now() - answered;
+        if (worked > kWorthPausing) std::this_thread::sleep_until(begin + worked * kPauseFactor);
       } else if (report.status().code() == base::Code::kUnavailable && reconnects++ < kReconnects) {
         CAUDAL_TRY(Reconnect());
         api.emplace(url_);
@@ -217,6 +227,7 @@ class RunWatch::Impl {
     Api api(url_);
     std::vector<FailureDetail> details;
     for (const ReportTask* task : FailedLeaves(report)) {
+      if (details.size() == kMostFailuresShown) break;
       FailureDetail detail;
       detail.task_id = task->task_id();
       // The file of a run that somebody else started may have changed since.

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "model/task.h"
+#include "service/internal/task_tree.h"
 #include "spec/package.h"
 #include "wire/json.h"
 
@@ -74,6 +75,20 @@ void AddArtifactIds(const M& artifacts,
       (*lists)[name].add_artifact_ids(artifact.key());
     }
   }
+}
+
+// The one that the SDK gave; an iteration says which it is.
+std::string DisplayName(const TaskTree& tree, size_t at, const v1::Task& task) {
+  const std::string& given = tree.planned(at)->spec->task_info().name();
+  const std::string& name = given.empty() ? task.name() : given;
+  if (!task.has_iteration_index()) return name;
+  return name + "[" + std::to_string(task.iteration_index()) + "]";
+}
+
+// A canceled task is a failed one for upstream's clients, so it must say why.
+const std::string& ErrorOf(const v1::Task& task) {
+  const bool is_silent = task.error().empty() && task.state() == v1::CANCELED;
+  return is_silent ? task.reason() : task.error();
 }
 
 }  // namespace
@@ -159,55 +174,32 @@ v2beta1::Run ToProto(const store::Run& row) {
   return run;
 }
 
-// Indexes are in order of creation, so a parent comes before its children.
-std::vector<int> TaskComponents(const std::vector<v1::Task>& tasks, const spec::Plan& plan) {
-  std::vector<int> components(tasks.size(), 0);
-  for (size_t i = 1; i < tasks.size(); ++i) {
-    const auto parent = static_cast<size_t>(components[static_cast<size_t>(tasks[i].parent())]);
-    components[i] =
-        plan.components[parent].tasks[static_cast<size_t>(tasks[i].position())].component;
-  }
-  return components;
-}
-
-std::vector<std::string> TaskPaths(const std::vector<v1::Task>& tasks) {
-  std::vector<std::string> paths(tasks.size());
-  for (size_t i = 1; i < tasks.size(); ++i) {
-    const std::string& parent = paths[static_cast<size_t>(tasks[i].parent())];
-    paths[i] = parent.empty() ? tasks[i].name() : parent + "/" + tasks[i].name();
-  }
-  return paths;
-}
-
 v2beta1::RunDetails ToRunDetails(const store::Run& row, const std::vector<v1::Task>& tasks,
                                  const spec::Plan& plan) {
   v2beta1::RunDetails details;
-  const std::vector<std::string> paths = TaskPaths(tasks);
-  const std::vector<int> components = TaskComponents(tasks, plan);
-  const auto id = [&](size_t i) { return model::TaskId(row.id, paths[i]); };
-  for (size_t i = 1; i < tasks.size(); ++i) {
+  const TaskTree tree(tasks, plan);
+  std::vector<int> places(tasks.size(), -1);  // in task_details
+  for (const size_t i : tree.ReadingOrder()) {
+    if (i == 0) continue;
     const v1::Task& task = tasks[i];
-    const auto parent = static_cast<size_t>(task.parent());
-    const spec::TaskPlan& planned = plan.components[static_cast<size_t>(components[parent])]
-                                        .tasks[static_cast<size_t>(task.position())];
+    places[i] = details.task_details_size();
     v2beta1::PipelineTaskDetail* detail = details.add_task_details();
     detail->set_run_id(row.id);
-    detail->set_task_id(id(i));
-    const std::string& display = planned.spec->task_info().name();
-    detail->set_display_name(display.empty() ? task.name() : display);
+    detail->set_task_id(model::TaskId(row.id, tree.path(i)));
+    detail->set_display_name(DisplayName(tree, i, task));
     SetTime(task.created_at(), detail->mutable_create_time());
     if (task.started_at() != 0) SetTime(task.started_at(), detail->mutable_start_time());
     if (task.ended_at() != 0) SetTime(task.ended_at(), detail->mutable_end_time());
     detail->set_state(ToApiState(task.state()));
     detail->set_execution_id(task.execution_key());
-    if (!task.error().empty()) SetError(task.error(), detail->mutable_error());
-    if (parent != 0) detail->set_parent_task_id(id(parent));
-    for (int child = 0; child < task.child_count(); ++child) {
-      const auto index = static_cast<size_t>(task.first_child() + child);
-      if (index < tasks.size()) detail->add_child_tasks()->set_task_id(id(index));
-    }
+    const std::string& error = ErrorOf(task);
+    if (!error.empty()) SetError(error, detail->mutable_error());
     AddArtifactIds(task.artifacts(), detail->mutable_inputs());
     AddArtifactIds(task.output_artifacts(), detail->mutable_outputs());
+    if (tree.parent(i) == 0) continue;
+    v2beta1::PipelineTaskDetail* parent = details.mutable_task_details(places[tree.parent(i)]);
+    detail->set_parent_task_id(parent->task_id());
+    parent->add_child_tasks()->set_task_id(detail->task_id());
   }
   return details;
 }

@@ -24,15 +24,10 @@ v2beta1::PipelineVersion ToProto(const store::PipelineVersion& row);
 /// Without run_details.
 v2beta1::Run ToProto(const store::Run& row);
 
-/// The tasks of a run below its root. `plan` gives display names.
+/// The tasks of a run below its root: one entry for each, iterations as well. `tasks` begin with
+/// the root; the list may be cut off.
 v2beta1::RunDetails ToRunDetails(const store::Run& row, const std::vector<v1::Task>& tasks,
                                  const spec::Plan& plan);
-
-/// The plan's component of each task, by index.
-std::vector<int> TaskComponents(const std::vector<v1::Task>& tasks, const spec::Plan& plan);
-
-/// The tasks' paths ("outer/train"), by index.
-std::vector<std::string> TaskPaths(const std::vector<v1::Task>& tasks);
 
 /// {"a": "b"} → map. Errors: kInvalidArgument for anything that is no object of strings, and for
 /// the limits of api.md 5.3.

@@ -1,15 +1,16 @@
 #include "service/internal/report.h"
 
+#include <algorithm>
 #include <functional>
-#include <map>
-#include <queue>
 
 #include "engine/attempt.h"
 #include "model/task.h"
-#include "service/internal/convert.h"
+#include "service/internal/task_tree.h"
 
 namespace caudal::service {
 namespace {
+
+namespace v2beta1 = kubeflow::pipelines::backend::api::v2beta1;
 
 using ReportTask = v1::RunReport::ReportTask;
 using Artifacts = google::protobuf::Map<std::string, v1::ArtifactList>;
@@ -47,7 +48,17 @@ void AddFailure(const v1::Task& task, const v1::RunOrigin& origin, const std::st
 
 // Only steps fail of themselves; the groups around them repeat it.
 bool IsFailedStep(const v1::Task& task) {
-  return task.state() == v1::FAILED && task.child_count() == 0;
+  return task.state() == v1::FAILED && task.child_count() == 0 && !task.has_iteration_count();
+}
+
+// What ran tells what was asked for and means nothing here; so does the record, also of a task that
+// never ran.
+void AddNotes(const v1::Task& task, ReportTask* shown) {
+  const auto& told = task.provenance().notes();
+  *shown->mutable_notes() = told;
+  for (const std::string& note : task.surroundings().notes()) {
+    if (std::find(told.begin(), told.end(), note) == told.end()) shown->add_notes(note);
+  }
 }
 
 void AddTask(const v1::Task& task, const v1::RunOrigin& origin, const std::string& data_dir,
@@ -63,7 +74,12 @@ void AddTask(const v1::Task& task, const v1::RunOrigin& origin, const std::strin
   shown->set_started_at(task.started_at());
   shown->set_ended_at(task.ended_at());
   shown->set_isolation(task.provenance().isolation());
-  *shown->mutable_notes() = task.provenance().notes();
+  shown->set_iterations(task.iteration_count());
+  if (task.state() == v1::RETRYING) shown->set_wake_at(task.wake_at());
+  shown->set_cached_from_run_id(task.cache().hit_run_id());
+  shown->set_cached_from_task_id(task.cache().hit_task_id());
+  shown->set_cache(CacheText(task.cache()));
+  AddNotes(task, shown);
   if (IsFailedStep(task)) AddFailure(task, origin, data_dir, shown);
 }
 
@@ -95,49 +111,11 @@ void AddError(const store::Run& row, const std::vector<v1::Task>& tasks, v1::Run
   report->mutable_error()->set_message(row.error);
 }
 
-// Positions of a DAG's tasks, each after those it depends on, else in key order.
-std::vector<int> OrderOf(const spec::Component& dag) {
-  std::vector<size_t> unmet;
-  std::priority_queue<int, std::vector<int>, std::greater<>> ready;
-  for (size_t i = 0; i < dag.tasks.size(); ++i) {
-    unmet.push_back(dag.tasks[i].upstream.size());
-    if (unmet[i] == 0) ready.push(static_cast<int>(i));
-  }
-  std::vector<int> order;
-  while (!ready.empty()) {
-    order.push_back(ready.top());
-    ready.pop();
-    for (const int next : dag.tasks[static_cast<size_t>(order.back())].dependents) {
-      if (--unmet[static_cast<size_t>(next)] == 0) ready.push(next);
-    }
-  }
-  return order;
-}
-
 }  // namespace
 
-std::vector<size_t> ReadingOrder(const std::vector<v1::Task>& tasks, const spec::Plan& plan) {
-  std::map<int, std::vector<int>> orders;  // of a component, once for all its tasks
-  const std::vector<int> components = TaskComponents(tasks, plan);
-  std::vector<size_t> order;
-  std::vector<size_t> open = {0};
-  while (!open.empty() && !tasks.empty()) {
-    const size_t index = open.back();
-    open.pop_back();
-    order.push_back(index);
-    const v1::Task& task = tasks[index];
-    if (task.child_count() == 0) continue;
-    const auto [entry, is_new] = orders.try_emplace(components[index]);
-    if (is_new) {
-      entry->second = OrderOf(plan.components[static_cast<size_t>(components[index])]);
-    }
-    const std::vector<int>& positions = entry->second;
-    for (auto position = positions.rbegin(); position != positions.rend(); ++position) {
-      const auto child = static_cast<size_t>(task.first_child() + *position);
-      if (*position < task.child_count() && child < tasks.size()) open.push_back(child);
-    }
-  }
-  return order;
+std::string CacheText(const v1::CacheRecord& record) {
+  if (!record.hit_run_id().empty()) return "hit: outputs of run " + record.hit_run_id();
+  return record.miss().empty() ? "" : "miss: " + record.miss();
 }
 
 std::string PlaceOf(const v1::Traceback& traceback, const v1::RunOrigin& origin) {
@@ -155,7 +133,8 @@ std::string PlaceOf(const v1::Traceback& traceback, const v1::RunOrigin& origin)
 
 v1::RunReport ToReport(const store::Run& row, const std::vector<v1::Task>& tasks,
                        const spec::Plan& plan, const store::Submission& submission,
-                       const std::string& data_dir) {
+                       const std::string& data_dir,
+                       const std::function<bool(const v1::Task&)>& is_wanted) {
   v1::RunReport report;
   report.set_run_id(row.id);
   report.set_display_name(row.display_name);
@@ -170,15 +149,13 @@ v1::RunReport ToReport(const store::Run& row, const std::vector<v1::Task>& tasks
   if (tasks.empty()) return report;
   *report.mutable_outputs() = tasks[0].output_parameters();
   AddArtifacts(tasks[0].output_artifacts(), data_dir, report.mutable_artifacts());
-  const std::vector<std::string> paths = TaskPaths(tasks);
-  const std::vector<int> components = TaskComponents(tasks, plan);
-  for (const size_t i : ReadingOrder(tasks, plan)) {
-    if (i == 0) continue;
+  const TaskTree tree(tasks, plan);
+  for (const size_t i : tree.ReadingOrder()) {
+    if (i == 0 || (is_wanted && !is_wanted(tasks[i]))) continue;
     ReportTask* shown = report.add_tasks();
-    shown->set_path(paths[i]);
-    shown->set_task_id(model::TaskId(row.id, paths[i]));
-    const spec::ComponentKind kind = plan.components[static_cast<size_t>(components[i])].kind;
-    shown->set_kind(kind == spec::ComponentKind::kDag ? "dag" : "container");
+    shown->set_path(tree.path(i));
+    shown->set_task_id(model::TaskId(row.id, tree.path(i)));
+    shown->set_kind(tree.kind(i));
     AddTask(tasks[i], submission.origin, data_dir, shown);
   }
   return report;
