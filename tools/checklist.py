@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes docs/checklist.md: which test covers which row of the compatibility checklists.
+"""Writes docs/checklist.md: which test covers which row of the compatibility checklists. With --check
+also compares with docs/checklist_gaps.md, which says why some rows have none.
 
 A test says so in a comment or string: `row: E190` (execution), `row: A218` (API); several rows go on
 one line, ranges as `A55-A60`. Usage: tools/checklist.py [--check]
@@ -11,6 +12,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "checklist.md"
+GAPS = ROOT / "docs" / "checklist_gaps.md"
+LAST = 258  # row of the execution checklist
 MARK = re.compile(r"\brow:((?:[ ,]+[AE]\d+(?:-[AE]?\d+)?)+)")
 CASE = re.compile(r"^\s*(?:TEST(?:_[FP])?\(\s*(\w+)\s*,\s*(\w+)|def (test_\w+))")
 HEAD = """# Checklist
@@ -32,7 +35,8 @@ def rows_of(text):
 def cases():
     """(kind, row, test) for every mark; the test is the one that encloses or follows the mark."""
     paths = [*(ROOT / "src").rglob("*_test.cc"), *(ROOT / "tests").rglob("*.py"),
-             *(ROOT / "tests").rglob("*.txt"), *(ROOT / "tests").rglob("*.cc")]
+             *(ROOT / "tests").rglob("*.txt"), *(ROOT / "tests").rglob("*.cc"),
+             *(ROOT / "tests").rglob("*.yaml")]
     for path in sorted(paths):
         lines = path.read_text().splitlines()
         where = str(path.relative_to(ROOT))
@@ -49,6 +53,19 @@ def cases():
                 name = (before if indented or not stands_alone else after) or before or after
                 for kind, row in rows_of(mark[1]):
                     yield kind, row, f"{where}::{name}" if name else where
+
+
+def gap_faults():
+    """Rows of the execution checklist that are neither tested nor explained, or both."""
+    tested = {row for kind, row, _ in cases() if kind == "E"}
+    listed = set()
+    for line in GAPS.read_text().splitlines():
+        if line.startswith("| E"):
+            listed |= {row for _, row in rows_of(line.split("|")[1])}
+    for row in sorted(set(range(1, LAST + 1)) - tested - listed):
+        yield f"E{row} has no test; mark one, or say why in docs/checklist_gaps.md"
+    for row in sorted(tested & listed):
+        yield f"E{row} has a test now: take it off docs/checklist_gaps.md"
 
 
 def render():
@@ -69,8 +86,11 @@ def render():
 def main():
     text = render()
     if "--check" in sys.argv[1:]:
+        faults = list(gap_faults())
+        if faults:
+            print("\n".join(faults))
         if TARGET.exists() and TARGET.read_text() == text:
-            return 0
+            return 1 if faults else 0
         print("docs/checklist.md does not match the marks in the tests; run: tools/checklist.py")
         return 1
     TARGET.write_text(text)

@@ -74,6 +74,23 @@ def group(steps, *, params=None, types=None, outputs=None, after=()):
             "out": {n: steps[task]["out"][key] for n, (task, key) in (outputs or {}).items()}}
 
 
+def loop(steps, items, *, item="item", kind="STRING", parallelism=0, **more):
+    """A `group` done once for each of some constants, which its steps take by `given(item)`."""
+    return {**group(steps, **more), "loop": {"item": item, "kind": kind, "items": items,
+                                             "parallelism": parallelism}}
+
+
+def when(condition, steps, *, params, **more):
+    """A `group` that is done where a CEL expression over its own inputs is true."""
+    return {**group(steps, params=params, **more), "condition": condition}
+
+
+def retried(spec, count, delay="0s", factor=1):
+    """The task with a retry policy."""
+    return {**spec, "retry": {"maxRetryCount": count, "backoffDuration": delay,
+                              "backoffFactor": factor, "backoffMaxDuration": "3600s"}}
+
+
 def write(path, spec):
     """Puts the IR into a file (JSON is YAML) and returns the path."""
     path.write_text(json.dumps(spec, indent=1))
@@ -142,6 +159,9 @@ def _component(key, spec):
     if spec["params"]:
         inputs["parameters"] = {n: {"parameterType": spec["types"].get(n) or _type_of(v)}
                                 for n, v in spec["params"].items()}
+    if spec.get("loop"):
+        inputs.setdefault("parameters", {})[spec["loop"]["item"]] = {
+            "parameterType": spec["loop"]["kind"]}
     if spec["artifacts"]:
         inputs["artifacts"] = {n: _artifact_type("system.Artifact") for n in spec["artifacts"]}
     outputs = {}
@@ -190,4 +210,13 @@ def _task(key, spec):
              if isinstance(v, dict) and "from" in v} | set(spec["after"])
     if after:
         task["dependentTasks"] = sorted(after)
+    if spec.get("loop"):
+        task["parameterIterator"] = {"itemInput": spec["loop"]["item"],
+                                     "items": {"raw": json.dumps(spec["loop"]["items"])}}
+        if spec["loop"]["parallelism"]:
+            task["iteratorPolicy"] = {"parallelismLimit": spec["loop"]["parallelism"]}
+    if spec.get("condition"):
+        task["triggerPolicy"] = {"condition": spec["condition"]}
+    if spec.get("retry"):
+        task["retryPolicy"] = spec["retry"]
     return task

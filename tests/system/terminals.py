@@ -121,7 +121,7 @@ class Rules:
             text = text.replace(str(path), name)
         text = re.sub(r"127\.0\.0\.1:\d+", "HOST", text)
         text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "RUN-ID", text)
-        text = re.sub(r"(run|run show|run logs|run watch) [0-9a-f]{8}\b", r"\1 RUN-ID", text)
+        text = re.sub(r"(run|run show|run logs|run watch|run retry|cached from) [0-9a-f]{8}\b", r"\1 RUN-ID", text)
         text = re.sub(r"objects/[0-9a-f]{2}/\d+/", "objects/KEY/", text)
         text = re.sub(r"\b\d+ ms\b|\b\d+\.\d s\b", "TIME", text)
         text = re.sub(r"about \d+ (s|min)", "about TIME", text)

@@ -149,7 +149,7 @@ def test_errors_are_those_of_rest(api, server, method, fields, code):
 
 
 def test_what_is_not_served_is_unimplemented(api):
-    for method in (f"/{API}.RunService/RetryRun", "/api.RunService/GetRunV1"):
+    for method in (f"/{API}.RunService/ReadArtifact", "/api.RunService/GetRunV1"):
         with pytest.raises(grpc.RpcError) as raised:
             api.channel.unary_unary(method)(b"", timeout=10)
         assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED

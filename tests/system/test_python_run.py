@@ -433,7 +433,8 @@ def test_values_are_nowhere_in_the_api(plain, run):
 
 def test_isolation_is_the_runs_own(plain, run):
     for isolation in ("process", "sandbox"):
-        done = run("one.py", "--isolation", isolation, "--json", files={"one.py": ONE})
+        done = run("one.py", "--isolation", isolation, "--json", "--no-cache",
+                   files={"one.py": ONE})
         if "cannot make sandboxes" in done.stderr:
             assert done.returncode == 2
             continue
@@ -528,8 +529,8 @@ def doubles(rate: float = 0.5) -> float:
     return double(rate=rate).output
 """)
     try:
-        done = caudal("run", "double.py", "--server", server.url, "--json", cwd=tmp_path, env=python,
-                      timeout=300)
+        done = caudal("run", "double.py", "--server", server.url, "--json", "--no-cache",
+                      cwd=tmp_path, env=python, timeout=300)
         report = report_of(done)
     finally:
         caudal("server", "stop")  # the compiler of the default data directory

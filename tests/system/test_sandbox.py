@@ -155,7 +155,7 @@ def test_directory_artifact_is_read_only_for_its_reader(server):
 def test_environment_serves_both_isolations(fresh, first, second):
     """An environment that was built under one isolation is complete and readable under the other."""
     text = (ROOT / "examples" / "quickstart" / "fit_line.yaml").read_text()
-    server = fresh(isolation=first).start()
+    server = fresh(isolation=first, flags=["--no-cache"]).start()
     for isolation in (first, second):
         server.stop()
         server.isolation = isolation

@@ -243,7 +243,7 @@ def test_failure_is_told(server, client):
     def failing():
         boom(text="n/a").after(echo_component(text="fine"))
 
-    run = client.create_run_from_pipeline_func(failing, arguments={})
+    run = client.create_run_from_pipeline_func(failing, arguments={}, enable_caching=False)
     result = finished(client, run.run_id)
     assert result.state == "FAILED" and "boom" in result.error.message
     report = server.report(run.run_id)

@@ -14,7 +14,8 @@ import sys
 import pytest
 
 from harness import BINARY, Server, caudal, new_data_dir, wait_until
-from ir import artifact_path, group, input_path, output, output_file, param, pipeline, shell, step, write
+from ir import (artifact_path, given, group, input_path, loop, output, output_file, param, pipeline,
+                retried, shell, step, when, write)
 from terminals import Rules, Terminal
 
 GOLDENS = pathlib.Path(__file__).parent / "terminal"
@@ -313,3 +314,73 @@ def test_json_stays_clean_on_a_terminal(host, gate, tmp_path):
     assert done.returncode == 0
     assert json.loads(target.read_text())["state"] == "SUCCEEDED"
     assert b"evaluate" in done.stdout
+
+
+def test_a_loop(terminal, golden, gate, tmp_path):
+    """The loop is one line; what runs and what failed in it has lines of its own."""
+    train = step(shell(f'case $0 in c) echo rows.csv: no such file; exit 3;; f) {wait_for(gate)};; esac',
+                       param("item")), params={"item": given("item")}, types={"item": "STRING"})
+    file = write(tmp_path / "sweep.yaml", pipeline("sweep", {
+        "sweep": loop({"train": train, "judge": step(shell("true"), after=["train"])},
+                      list("abcdef"), parallelism=1),
+        "report": step(shell("true"), after=["sweep"])}))
+    shown = terminal("run", file)
+    running = shown.wait_for(r"^◐ sweep +5/6 done, 1 running, 1 failed[\s\S]*\n◐     train")
+    gate.touch()
+    assert shown.end() == 1
+    golden("loop", ("while the last iteration runs", running), ("at the end", shown.text()))
+
+
+def test_a_condition(terminal, golden, tmp_path):
+    file = write(tmp_path / "deploy.yaml", pipeline("deploy", {
+        "judge": step(shell('printf 0.42 > "$0"', output_file("score")), out={"score": "NUMBER_DOUBLE"}),
+        "condition-1": when("inputs.parameter_values['score'] > 0.9",
+                            {"send": step(shell("true"))}, params={"score": output("judge", "score")},
+                            types={"score": "NUMBER_DOUBLE"}),
+        "tell": step(shell("true"), after=["condition-1"])}))
+    shown = terminal("run", file)
+    assert shown.end() == 0
+    golden("condition", ("at the end", shown.text()))
+
+
+def test_a_retry(terminal, golden, gate, tmp_path):
+    file = write(tmp_path / "flaky.yaml", pipeline("flaky", {
+        "fetch": retried(step(shell(f"test -e {gate}")), 1, delay="6s")}))
+    shown = terminal("run", file)
+    waiting = shown.wait_for(r"^◐ fetch .*retry 1 of 1 after exit code 1, in \d s")
+    gate.touch()
+    assert shown.end() == 0
+    text = re.sub(r"in \d s", "in N s", waiting)
+    golden("retry", ("between the attempts", text), ("at the end", shown.text()))
+
+
+def test_cached(terminal, golden, host, unique, tmp_path):
+    spec = pipeline(unique, {
+        "load": step(shell('printf 7 > "$0"', output_file("n")), out={"n": "NUMBER_INTEGER"}),
+        "train": step(shell("echo $0", param("n")), params={"n": output("load", "n")},
+                      types={"n": "NUMBER_INTEGER"})})
+    for task in spec["root"]["dag"]["tasks"].values():
+        task["cachingOptions"] = {"enableCache": True}
+    file = write(tmp_path / "digits.yaml", spec)
+    assert caudal("run", file, "--data-dir", host.data_dir).returncode == 0
+    spec["deploymentSpec"]["executors"]["exec-train"]["container"]["command"][2] = "echo n $0"
+    write(file, spec)
+    shown = terminal("run", file)
+    assert shown.end() == 0
+    golden("cached", ("at the end", shown.text()))
+    explained = terminal("run", "explain", "@1", "train")
+    assert explained.end() == 0
+    assert re.search(r"cache +miss: .*command", explained.text()), explained.text()
+
+
+def test_a_run_is_retried(terminal, golden, gate, tmp_path):
+    file = write(tmp_path / "fragile.yaml", pipeline("fragile", {
+        "make": step(shell("true")), "judge": step(shell(f"test -e {gate}"), after=["make"]),
+        "after": step(shell("true"), after=["judge"])}))
+    failed = terminal("run", file)
+    assert failed.end() == 1
+    gate.touch()
+    run_id = re.search(r"caudal run retry (\w+)", failed.text())[1]
+    again = terminal("run", "retry", run_id)
+    assert again.end() == 0
+    golden("retried_run", ("the run", failed.text()), ("after the retry", again.text()))
