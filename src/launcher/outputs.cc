@@ -149,7 +149,7 @@ class Planner {
       }
       (*metadata.mutable_fields())[key] = value;
     }
-    metadata.mutable_fields()->erase("_kfp_workspace");
+    metadata.mutable_fields()->erase(kWorkspaceMark);
     auto& display_name = (*metadata.mutable_fields())["display_name"];
     if (display_name.kind_case() == google::protobuf::Value::KIND_NOT_SET) {
       display_name.set_string_value(name);

@@ -18,43 +18,7 @@ bool IsNameCharacter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.';
 }
 
-std::string_view TrimSlashes(std::string_view text) {
-  while (text.starts_with('/')) text.remove_prefix(1);
-  while (text.ends_with('/')) text.remove_suffix(1);
-  return text;
-}
-
 }  // namespace
-
-std::optional<std::string> StoreUri::KeyPath() const {
-  if (key.find('\0') != std::string::npos) return std::nullopt;
-  std::string path;
-  std::string_view rest = key;
-  while (!rest.empty()) {
-    const size_t slash = std::min(rest.find('/'), rest.size());
-    const std::string_view part = rest.substr(0, slash);
-    rest.remove_prefix(std::min(slash + 1, rest.size()));
-    if (part == "..") return std::nullopt;
-    if (part.empty() || part == ".") continue;
-    if (!path.empty()) path += '/';
-    path += part;
-  }
-  return path;
-}
-
-std::optional<StoreUri> ParseStoreUri(std::string_view uri) {
-  const size_t colon = uri.find("://");
-  if (colon == std::string_view::npos) return std::nullopt;
-  const std::string_view scheme = uri.substr(0, colon);
-  const auto known = std::find_if(kMounts.begin(), kMounts.end(),
-                                  [&](const auto& mount) { return mount.first == scheme; });
-  if (known == kMounts.end()) return std::nullopt;
-  const std::string_view rest = uri.substr(colon + 3);
-  const size_t slash = std::min(rest.find('/'), rest.size());
-  if (slash == 0 || !IsFileName(rest.substr(0, slash))) return std::nullopt;
-  return StoreUri{std::string(scheme), std::string(rest.substr(0, slash)),
-                  std::string(TrimSlashes(rest.substr(slash)))};
-}
 
 std::string SdkPath(std::string_view uri) {
   for (const auto& [scheme, mount] : kMounts) {
@@ -102,11 +66,6 @@ size_t FindPath(std::string_view text, std::string_view directory, size_t start)
     if (starts_path && ends_name) return at;
   }
   return std::string_view::npos;
-}
-
-bool IsFileName(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." && name.size() <= 255 &&
-         name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
 }
 
 }  // namespace caudal::launcher::internal

@@ -1,25 +1,10 @@
-#include <charconv>
-#include <string_view>
-
+#include "base/quantity.h"
 #include "spec/internal/check.h"
 
 namespace caudal::spec::internal {
 namespace {
 
 namespace pb = google::protobuf;
-
-/// "500m", "1.5Gi", "1e3": an amount as Kubernetes writes it, not negative.
-bool IsQuantity(std::string_view text) {
-  static const std::set<std::string_view> kSuffixes = {
-      "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
-  if (text.starts_with('+')) text.remove_prefix(1);
-  if (text.find_first_of("0123456789.") != 0) return false;  // no sign, and no "inf"
-  double number = 0;
-  const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
-  if (parsed.ec != std::errc()) return false;
-  return kSuffixes.contains({parsed.ptr, static_cast<size_t>(end - parsed.ptr)});
-}
 
 void CheckAccessModes(const pb::Struct& patch, const std::string& path, Faults* faults) {
   static const std::set<std::string> kModes = {"ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany",
@@ -59,7 +44,7 @@ void ReadPipelineConfig(const ml_pipelines::PipelineConfig& config, const std::s
   if (!config.has_workspace()) return;
   const std::string here = path + ".workspace";
   const std::string& size = config.workspace().size();
-  if (!IsQuantity(size)) {
+  if (!base::ParseQuantity(size, 1)) {
     faults->Report(here + ".size", size.empty()
                                        ? "is missing, give an amount such as 10Gi"
                                        : "wants an amount such as 10Gi, got \"" + size + "\"");

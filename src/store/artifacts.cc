@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-#include "store/internal/store_uri.h"
+#include "model/store_uri.h"
+#include "store/internal/lineage.h"
 
 namespace caudal::store {
 
@@ -29,7 +30,7 @@ bool HasAll(const v1::Artifact& known, const v1::Artifact& asked) {
 
 /// All rows below a key.
 struct Range {
-  explicit Range(const StoreUri& uri)
+  explicit Range(const model::StoreUri& uri)
       : bucket(uri.bucket), from(uri.key + "/"), to(uri.key + "0") {}
 
   std::string bucket;
@@ -54,7 +55,8 @@ Result<std::string> FindRoot(sql::Database& database, const Range& range) {
   return blob.substr(0, blob.size() - tail.size());
 }
 
-Result<std::optional<StoredPlace>> FindDirectory(sql::Database& database, const StoreUri& uri) {
+Result<std::optional<StoredPlace>> FindDirectory(sql::Database& database,
+                                                 const model::StoreUri& uri) {
   const Range range(uri);
   CAUDAL_ASSIGN(const std::string root, FindRoot(database, range));
   if (root.empty()) return std::optional<StoredPlace>();
@@ -75,21 +77,6 @@ Result<std::optional<StoredPlace>> FindDirectory(sql::Database& database, const 
 }
 
 }  // namespace
-
-std::optional<StoreUri> ParseStoreUri(string_view uri) {
-  const size_t colon = uri.find("://");
-  if (colon == string_view::npos) return std::nullopt;
-  const string_view scheme = uri.substr(0, colon);
-  if (scheme != "minio" && scheme != "s3" && scheme != "gs") return std::nullopt;
-  const string_view rest = uri.substr(colon + 3);
-  const size_t slash = rest.find('/');
-  if (slash == 0 || slash == string_view::npos) return std::nullopt;
-  string_view key = rest.substr(slash);
-  while (key.starts_with('/')) key.remove_prefix(1);
-  while (key.ends_with('/')) key.remove_suffix(1);
-  if (key.empty()) return std::nullopt;
-  return StoreUri{std::string(rest.substr(0, slash)), std::string(key)};
-}
 
 std::string TypeTitle(const v1::Artifact& artifact) {
   return artifact.type().schema_title().empty() ? artifact.type().instance_schema()
@@ -121,8 +108,8 @@ Result<std::optional<v1::Artifact>> FindImportable(sql::Database& database,
 }
 
 Result<std::optional<StoredPlace>> FindObject(sql::Database& database, const std::string& uri) {
-  const auto place = ParseStoreUri(uri);
-  if (!place) return std::optional<StoredPlace>();
+  const auto place = model::ParseStoreUri(uri);
+  if (!place || place->key.empty()) return std::optional<StoredPlace>();
   std::optional<StoredPlace> file;
   CAUDAL_TRY(database.Query("SELECT blob, size FROM object WHERE bucket=$1 AND key=$2",
                             {string_view(place->bucket), string_view(place->key)},

@@ -4,6 +4,8 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "engine/internal/values.h"
+#include "model/workspace.h"
 #include "wire/json.h"
 
 namespace caudal::engine {
@@ -28,12 +30,6 @@ std::optional<std::string> InputName(std::string_view expression) {
   const char quote = expression.front();
   if ((quote != '\'' && quote != '"') || expression.back() != quote) return std::nullopt;
   return std::string(expression.substr(1, expression.size() - 2));
-}
-
-template <typename M>
-const typename M::mapped_type* FindIn(const M& map, const std::string& key) {
-  const auto found = map.find(key);
-  return found == map.end() ? nullptr : &found->second;
 }
 
 /// Resolves one constant of one task.
@@ -148,7 +144,7 @@ std::optional<std::string> JobFact(const Draft& draft, int task, std::string_vie
     return utc(info.scheduled_at() > 0 ? info.scheduled_at() : info.created_at());
   }
   if (name == "pipeline_root") return info.pipeline_root();
-  if (name == "workspace_path") return "/kfp-workspace";
+  if (name == "workspace_path") return model::kWorkspacePath;
   return std::nullopt;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "engine/internal/constants.h"
+#include "engine/internal/values.h"
 #include "model/task.h"
 #include "spec/parameters.h"
 #include "wire/json.h"
@@ -27,12 +28,6 @@ int Sibling(const Draft& draft, int task, const std::string& key) {
   const spec::Component& component = draft.component(dag);
   const auto found = component.position.find(key);
   return found == component.position.end() ? -1 : draft.first_child(dag) + found->second;
-}
-
-template <typename M>
-const typename M::mapped_type* FindIn(const M& map, const std::string& key) {
-  const auto found = map.find(key);
-  return found == map.end() ? nullptr : &found->second;
 }
 
 bool IsNull(const Value* value) {

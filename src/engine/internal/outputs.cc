@@ -1,5 +1,6 @@
 #include "engine/internal/outputs.h"
 
+#include "engine/internal/values.h"
 #include "model/task.h"
 
 namespace caudal::engine {
@@ -7,12 +8,6 @@ namespace {
 
 using google::protobuf::Value;
 using ml_pipelines::DagOutputsSpec;
-
-template <typename M>
-const typename M::mapped_type* FindIn(const M& map, const std::string& key) {
-  const auto found = map.find(key);
-  return found == map.end() ? nullptr : &found->second;
-}
 
 int Child(const Draft& draft, int dag, const std::string& key) {
   const auto& position = draft.component(dag).position;

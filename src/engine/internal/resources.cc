@@ -1,8 +1,8 @@
 #include <optional>
 #include <string_view>
 
+#include "base/quantity.h"
 #include "engine/attempt.h"
-#include "engine/internal/quantity.h"
 #include "wire/json.h"
 
 namespace caudal::engine {
@@ -82,7 +82,7 @@ class Reader {
       return {};
     }
     CAUDAL_ASSIGN(const std::string resolved, Resolve(text, component_, parameters_, what));
-    if (!ParseQuantity(resolved, static_cast<int64_t>(name == "cpu" ? 1000 : 1))) {
+    if (!base::ParseQuantity(resolved, static_cast<int64_t>(name == "cpu" ? 1000 : 1))) {
       return InvalidArgument(std::string(what) + " \"" + resolved +
                              "\" is no quantity; write for example \"500m\" or \"2Gi\"");
     }
@@ -100,7 +100,7 @@ class Reader {
                   Resolve(given.resource_count().empty() ? std::to_string(given.count())
                                                          : given.resource_count(),
                           component_, parameters_, "accelerator count"));
-    const std::optional<int64_t> number = ParseQuantity(count, 1);
+    const std::optional<int64_t> number = base::ParseQuantity(count, 1);
     if (!number) {
       return InvalidArgument("accelerator count \"" + count +
                              "\" is no quantity; write for example \"1\"");
@@ -133,7 +133,7 @@ Result<v1::Resources> ResolveResources(const spec::Component& component,
   for (const ResourceAmount& amount : amounts) {
     const bool is_limit = amount.group == "limits";
     const int64_t scale = amount.name == "cpu" ? 1000 : 1;
-    const int64_t number = ParseQuantity(amount.text, scale).value_or(0);
+    const int64_t number = base::ParseQuantity(amount.text, scale).value_or(0);
     if (amount.name == "cpu") {
       is_limit ? resources.set_cpu_limit_milli(number) : resources.set_cpu_request_milli(number);
     } else if (amount.name == "memory") {

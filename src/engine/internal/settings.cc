@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "base/quantity.h"
 #include "engine/internal/inputs.h"
-#include "engine/internal/quantity.h"
+#include "engine/internal/values.h"
 #include "expr/expr.h"
 #include "wire/json.h"
 
@@ -87,15 +88,11 @@ Status CheckMountPath(const std::string& path, const std::string& field) {
 }
 
 Status CheckSize(const std::string& size, const std::string& field) {
-  if (size.empty() || ParseQuantity(size, 1)) return {};
+  if (size.empty() || base::ParseQuantity(size, 1)) return {};
   return InvalidArgument(field + " \"" + size + "\" is no quantity; write for example \"2Gi\"");
 }
 
 namespace {
-
-Value& Field(Value* object, const std::string& name) {
-  return (*object->mutable_struct_value()->mutable_fields())[name];
-}
 
 void SetText(Value* object, const std::string& name, const std::string& text) {
   if (!text.empty()) Field(object, name).set_string_value(text);

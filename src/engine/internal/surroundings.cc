@@ -4,8 +4,8 @@
 #include <array>
 #include <map>
 
+#include "base/quantity.h"
 #include "base/utf8.h"
-#include "engine/internal/quantity.h"
 #include "engine/internal/settings.h"
 #include "model/task.h"
 #include "wire/json.h"
@@ -175,7 +175,7 @@ class Reader {
       const auto& given = config_.generic_ephemeral_volume(i);
       const std::string field = At("genericEphemeralVolume", i);
       CAUDAL_TRY(TakePath(given.mount_path(), field + ".mountPath"));
-      if (!ParseQuantity(given.size(), 1)) {
+      if (!base::ParseQuantity(given.size(), 1)) {
         return InvalidArgument(field + ".size \"" + given.size() +
                                "\" is no quantity; write for example \"2Gi\"");
       }

@@ -4,6 +4,8 @@
 #include "engine/attempt.h"
 #include "engine/internal/settings.h"
 #include "engine/internal/surroundings.h"
+#include "engine/internal/values.h"
+#include "model/workspace.h"
 
 namespace caudal::engine {
 namespace {
@@ -13,16 +15,11 @@ using base::Status;
 using google::protobuf::Value;
 using ml_pipelines::ParameterType;
 
-constexpr char kWorkspace[] = "/kfp-workspace";
 constexpr char kWorkspaceVolume[] = "kfp-workspace";
 
 // What upstream's value always has, null where there is nothing.
 constexpr std::array kKeys = {"affinity", "tolerations", "nodeSelector",
                               "env",      "volumes",     "volumeMounts"};
-
-Value& Field(Value* object, const std::string& name) {
-  return (*object->mutable_struct_value()->mutable_fields())[name];
-}
 
 Value& Append(Value* list) { return *list->mutable_list_value()->add_values(); }
 
@@ -114,7 +111,7 @@ class Config {
 
   void AddVolumes() {
     const std::string workspace = WorkspaceClaim(draft_, task_);
-    if (!workspace.empty()) AddClaim(kWorkspaceVolume, workspace, kWorkspace, "");
+    if (!workspace.empty()) AddClaim(kWorkspaceVolume, workspace, model::kWorkspacePath, "");
     for (const auto& mounted : settings_.mounted_volumes()) {
       if (mounted.claim().empty()) continue;  // made for one pod, so it stays with the step
       AddClaim(mounted.claim(), mounted.claim(), mounted.mount_path(), mounted.sub_path());
@@ -201,11 +198,11 @@ std::string WorkspaceClaim(const Draft& draft, int task) {
   if (!draft.state().plan().has_workspace) return "";
   bool is_used = false;
   for (const auto& [name, value] : draft.parameters(task)) {
-    is_used = is_used || Mentions(value, kWorkspace);
+    is_used = is_used || Mentions(value, model::kWorkspacePath);
   }
   for (const auto& [name, list] : draft.artifacts(task)) {
     for (const v1::Artifact& artifact : list.artifacts()) {
-      is_used = is_used || artifact.metadata().fields().contains("_kfp_workspace");
+      is_used = is_used || artifact.metadata().fields().contains(model::kWorkspaceMark);
     }
   }
   return is_used ? draft.info().resource_name() + "-kfp-workspace" : "";

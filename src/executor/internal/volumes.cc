@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/quantity.h"
 #include "base/uuid.h"
 #include "secrets/secrets.h"
 
@@ -43,16 +44,6 @@ Result<std::string> Text(const v1::AttemptSpec& spec, const std::string& name) {
   if (value == nullptr) return std::string();
   if (value->has_string_value()) return value->string_value();
   return InvalidArgument("input '" + name + "' must be a text");
-}
-
-bool IsQuantity(std::string_view text) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number < 0) return false;
-  const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
-  constexpr std::array<std::string_view, 14> kUnits = {"",  "m",  "k",  "M",  "G",  "T",  "P",
-                                                       "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
-  return std::find(kUnits.begin(), kUnits.end(), unit) != kUnits.end();
 }
 
 Result<std::string> AccessModes(const v1::AttemptSpec& spec) {
@@ -95,7 +86,7 @@ Result<std::string> NewName(const v1::AttemptSpec& spec) {
 
 Result<std::vector<std::string>> Notes(const v1::AttemptSpec& spec) {
   CAUDAL_ASSIGN(const std::string size, Text(spec, "size"));
-  if (!IsQuantity(size)) {
+  if (!base::ParseQuantity(size, 1)) {
     return InvalidArgument("size '" + size + "' is no quantity; write for example \"5Gi\"");
   }
   CAUDAL_ASSIGN(const std::string modes, AccessModes(spec));

@@ -4,25 +4,19 @@
 
 #include <google/protobuf/struct.pb.h>
 
-#include <optional>
 #include <string>
 #include <string_view>
 
+#include "model/store_uri.h"
+#include "model/workspace.h"
+
 namespace caudal::launcher::internal {
 
-/// An object of the artifact store.
-struct StoreUri {
-  std::string scheme;  ///< "gs", "minio" or "s3"
-  std::string bucket;
-  std::string key;  ///< as written, without leading and trailing slashes; may be empty
-
-  /// Key as a relative path: no empty and no "." parts. nullopt when a part is ".." or the key has
-  /// a NUL byte.
-  std::optional<std::string> KeyPath() const;
-};
-
-/// nullopt for any other scheme, or without a bucket.
-std::optional<StoreUri> ParseStoreUri(std::string_view uri);
+using model::IsFileName;
+using model::kWorkspaceMark;
+using model::kWorkspacePath;
+using model::ParseStoreUri;
+using model::StoreUri;
 
 /// The path by which the SDK knows `uri`, or empty when it has none (unknown scheme).
 std::string SdkPath(std::string_view uri);
@@ -37,16 +31,10 @@ bool IsWithin(std::string_view path, std::string_view directory);
 /// when it does not. "/data" is not in "a/data" nor in "/database".
 size_t FindPath(std::string_view text, std::string_view directory, size_t start = 0);
 
-/// A name that can be one part of a path.
-bool IsFileName(std::string_view name);
-
-/// Metadata that says that an artifact's bytes are in the run's workspace.
-inline constexpr char kWorkspaceMark[] = "_kfp_workspace";
+/// Whether an artifact's bytes are in the run's workspace.
 bool IsInWorkspace(const google::protobuf::Struct& metadata);
 
 /// Where the SDK looks for such an artifact: "/kfp-workspace/.artifacts/minio/bucket/key".
 std::string WorkspacePathOf(std::string_view uri);
-
-inline constexpr char kWorkspacePath[] = "/kfp-workspace";
 
 }  // namespace caudal::launcher::internal

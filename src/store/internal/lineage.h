@@ -4,12 +4,16 @@
 /// bytes lie.
 
 #include <cstdint>
+#include <string>
 
 #include "base/status.h"
 #include "sql/database.h"
 #include "store/run_log.h"
 
 namespace caudal::store {
+
+/// "system.Model", or the schema of a type that has no title.
+std::string TypeTitle(const v1::Artifact& artifact);
 
 base::Status SaveLineage(sql::Database& database, const RunChange& change);
 

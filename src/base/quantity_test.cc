@@ -1,8 +1,8 @@
-#include "engine/internal/quantity.h"
+#include "base/quantity.h"
 
 #include <gtest/gtest.h>
 
-namespace caudal::engine {
+namespace caudal::base {
 namespace {
 
 TEST(Quantity, ReadsWhatKubernetesReads) {
@@ -22,4 +22,4 @@ TEST(Quantity, RefusesTheRest) {
 }
 
 }  // namespace
-}  // namespace caudal::engine
+}  // namespace caudal::base

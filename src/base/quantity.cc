@@ -1,11 +1,11 @@
-#include "engine/internal/quantity.h"
+#include "base/quantity.h"
 
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <utility>
 
-namespace caudal::engine {
+namespace caudal::base {
 namespace {
 
 std::optional<double> SuffixFactor(std::string_view suffix) {
@@ -50,4 +50,4 @@ std::optional<int64_t> ParseQuantity(std::string_view text, int64_t scale) {
   return static_cast<int64_t>(result);
 }
 
-}  // namespace caudal::engine
+}  // namespace caudal::base

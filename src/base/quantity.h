@@ -6,10 +6,10 @@
 #include <optional>
 #include <string_view>
 
-namespace caudal::engine {
+namespace caudal::base {
 
 /// The quantity times `scale` (1000 for milli-cores, 1 for bytes), rounded up; nullopt when the
 /// text is no quantity, is negative, or does not fit.
 std::optional<int64_t> ParseQuantity(std::string_view text, int64_t scale);
 
-}  // namespace caudal::engine
+}  // namespace caudal::base
