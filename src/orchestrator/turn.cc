@@ -33,6 +33,16 @@ bool IsFindable(const v1::Event& event) {
          (event.has_import_answered() && !event.import_answered().is_known());
 }
 
+// Whether the task has the artifact already: an importer's attempt only moves its bytes.
+bool HasOutput(const v1::Task& task, const v1::Artifact& artifact) {
+  for (const auto& [name, list] : task.output_artifacts()) {
+    for (const v1::Artifact& known : list.artifacts()) {
+      if (known.key() == artifact.key() && known.id() == artifact.id()) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 v1::Event Orchestrator::MakeEvent() const {
@@ -225,8 +235,10 @@ void Orchestrator::Handle(Turn& turn, const AttemptFinished& finished) {
   event.mutable_attempt_finished()->set_task(place->second.task);
   v1::AttemptOutcome& outcome = *event.mutable_attempt_finished()->mutable_outcome();
   outcome = finished.outcome;
+  const v1::Task& before = (*run)->state.task(place->second.task);
   for (auto& [name, list] : *outcome.mutable_artifacts()) {
     for (v1::Artifact& artifact : *list.mutable_artifacts()) {
+      if (HasOutput(before, artifact)) continue;
       artifact.set_key(turn.next_key++);
       artifact.set_id(base::NewUuid7(base::TimeFromMicros(event.at())));
     }

@@ -100,6 +100,29 @@ TEST_F(ArtifactsTest, AKnownArtifactIsUsedNotWrittenAgain) {
   EXPECT_EQ(CountRows(*store_, "artifact_use WHERE artifact_key=10 AND is_output=1"), 2);
 }
 
+// What an attempt brought into the workspace is the artifact that was imported, in whatever
+// generation: no second row, and what lies under its URI stays.
+TEST_F(ArtifactsTest, AnImportThatIsBroughtIsNoNewArtifact) {
+  ASSERT_TRUE(AddObject("root/file", "02/258/file", 7).ok());
+  v1::Artifact imported = Asked("minio://b/root/file");
+  imported.set_blob("02/258/file");
+  ASSERT_TRUE(Import(imported, 10).ok());
+  imported.set_key(10);
+  imported.set_id("artifact-10");
+  v1::Event event;
+  event.mutable_attempt_finished()->set_task(1);
+  auto& outcome = *event.mutable_attempt_finished()->mutable_outcome();
+  *(*outcome.mutable_artifacts())["artifact"].add_artifacts() = imported;
+  v1::Delta delta;
+  delta.mutable_run()->set_generation(2);
+
+  ASSERT_TRUE(run_.Commit(event, delta).ok());
+
+  EXPECT_EQ(CountRows(*store_, "artifact"), 1);
+  EXPECT_EQ(CountRows(*store_, "artifact_use WHERE is_output=1"), 1);
+  EXPECT_EQ(Place("minio://b/root/file"), "02/258/file 7");
+}
+
 TEST_F(ArtifactsTest, OurOwnObjectsAreFoundByTheirUri) {
   ASSERT_TRUE(AddObject("root/file", "02/258/file", 7).ok());
   ASSERT_TRUE(AddObject("root/dir/a", "02/258/dir/a", 1).ok());

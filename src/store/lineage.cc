@@ -3,7 +3,7 @@
 #include <charconv>
 #include <string>
 
-#include "store/internal/store_uri.h"
+#include "model/store_uri.h"
 
 namespace caudal::store {
 namespace {
@@ -20,6 +20,7 @@ int64_t AttemptOf(const std::string& blob) {
   return key;
 }
 
+// One that is known already stays as it is; Database::Changes tells.
 Status InsertArtifact(sql::Database& database, const RunChange& change, int task,
                       const std::string& name, const v1::Artifact& artifact) {
   const std::string type = TypeTitle(artifact);
@@ -27,7 +28,8 @@ Status InsertArtifact(sql::Database& database, const RunChange& change, int task
   return database.Execute(
       "INSERT INTO artifact(key, id, namespace, pipeline, run_key, task_index, name, type, uri,"
       " attempt_key, created_at, created_by, body)"
-      " SELECT $1,$2,namespace,$3,$4,$5,$6,$7,$8,$9,$10,created_by,$11 FROM run WHERE key=$12",
+      " SELECT $1,$2,namespace,$3,$4,$5,$6,$7,$8,$9,$10,created_by,$11 FROM run WHERE key=$12"
+      " ON CONFLICT(key) DO NOTHING",
       {artifact.key(), string_view(artifact.id()),
        string_view(change.after->info().pipeline_name()), change.run_key, int64_t{task},
        string_view(name), string_view(type), string_view(artifact.uri()),
@@ -48,8 +50,8 @@ Status InsertUse(sql::Database& database, const RunChange& change, int task,
 
 // A task that is done again writes to the same place: what it no longer makes must not stay.
 Status DeleteObjectsUnder(sql::Database& database, int64_t run_key, const std::string& uri) {
-  const auto place = ParseStoreUri(uri);
-  if (!place) return {};
+  const auto place = model::ParseStoreUri(uri);
+  if (!place || place->key.empty()) return {};
   return database.Execute(
       "DELETE FROM object WHERE bucket=$1 AND (key=$2 OR (key>=$3 AND key<$4)) AND run_key=$5",
       {string_view(place->bucket), string_view(place->key), string_view(place->key + "/"),
@@ -64,8 +66,9 @@ Status SaveOutcome(sql::Database& database, const RunChange& change,
   for (const auto& [name, list] : outcome.artifacts()) {
     for (const v1::Artifact& artifact : list.artifacts()) {
       CAUDAL_TRY(InsertArtifact(database, change, task, name, artifact));
+      const bool is_new = database.Changes() > 0;  // else imported: its place is another task's
       CAUDAL_TRY(InsertUse(database, change, task, name, artifact, Direction::kOutput));
-      if (may_repeat && !artifact.blob().empty()) {
+      if (may_repeat && is_new && !artifact.blob().empty()) {
         CAUDAL_TRY(DeleteObjectsUnder(database, change.run_key, artifact.uri()));
       }
     }

@@ -21,7 +21,6 @@ using spec::ComponentKind;
 // A task that keeps being lost is at fault itself (it may be what takes the machine down).
 constexpr int kMaxLostAttempts = 20;
 constexpr char kWaitingForCore[] = "waiting for a core";
-constexpr char kWorkspaceMark[] = "_kfp_workspace";
 
 std::vector<std::string> ClaimsOf(const Draft& draft, int task) {
   std::vector<std::string> claims;
@@ -135,19 +134,8 @@ void Stepper::LaunchAttempt(int task, int retry_index, const std::string& reason
 
 void Stepper::SucceedAttempt(int task, const v1::AttemptOutcome& outcome) {
   v1::Task& change = draft_.Change(task);
-  if (draft_.component(task).kind == ComponentKind::kImporter) {
-    // What was imported is known since before the copy; now its bytes lie in the workspace.
-    auto artifacts = draft_.output_artifacts(task);
-    for (auto& [name, list] : artifacts) {
-      for (v1::Artifact& artifact : *list.mutable_artifacts()) {
-        (*artifact.mutable_metadata()->mutable_fields())[kWorkspaceMark].set_bool_value(true);
-      }
-    }
-    *change.mutable_output_artifacts() = std::move(artifacts);
-  } else {
-    *change.mutable_output_parameters() = outcome.parameters();
-    *change.mutable_output_artifacts() = outcome.artifacts();
-  }
+  *change.mutable_output_parameters() = outcome.parameters();
+  *change.mutable_output_artifacts() = outcome.artifacts();
   Finish(task, v1::SUCCEEDED, "");
 }
 
