@@ -95,8 +95,9 @@ std::string PathOf(const State& state, int index) {
   if (index == 0) return "";
   const v1::Task& task = state.task(index);
   const std::string parent = PathOf(state, task.parent());
-  if (task.has_iteration_index())
+  if (task.has_iteration_index()) {
     return parent + "[" + std::to_string(task.iteration_index()) + "]";
+  }
   return parent.empty() ? task.name() : parent + "/" + task.name();
 }
 

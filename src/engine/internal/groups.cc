@@ -17,9 +17,11 @@ using spec::LoopPlan;
 // Iterations of one loop at the same time where the pipeline sets no limit: many more than any
 // machine has cores, few enough that a loop of any length fits into memory while it runs.
 constexpr int kOpenIterations = 1000;
-// After that many changed tasks a loop leaves the rest to its timer, which is due at once: one
-// event must not become the whole run.
+// After so many changed tasks, and after so many iterations, a loop leaves the rest to its timer,
+// which is due at once: neither one event nor one turn, in which the store answers, must become the
+// whole run.
 constexpr int kChangesPerStep = 2000;
+constexpr int kIterationsPerTurn = 1000;
 
 std::string Quoted(const google::protobuf::Value& value) {
   constexpr size_t kShown = 60;
@@ -178,14 +180,12 @@ void Stepper::OpenIterations(int loop) {
   const int limit = draft_.plan(loop).loop->parallelism;
   const int places = limit > 0 ? std::min(limit, kOpenIterations) : kOpenIterations;
   const int count = draft_.iteration_count(loop);
-  const v1::Event& event = draft_.event();
-  const bool is_answer = event.has_cache_answered() || event.has_import_answered();
+  const bool is_new_turn = draft_.event().has_timer_fired();
   while (draft_.iterations_opened(loop) < count && draft_.open_children(loop) < places &&
          MayStart(loop)) {
-    // What is answered from the store goes on within one turn, in many small events.
     const int i = draft_.iterations_opened(loop);
-    const bool is_long_turn = is_answer && i > 0 && i % kOpenIterations == 0;
-    if (is_long_turn || draft_.change_count() >= kChangesPerStep) {
+    const bool fills_turn = !is_new_turn && i > 0 && i % kIterationsPerTurn == 0;
+    if (fills_turn || draft_.change_count() >= kChangesPerStep) {
       draft_.Change(loop).set_wake_at(now());
       return;
     }
