@@ -190,7 +190,7 @@ int Delete(const Arguments& arguments, KeyKind kind) {
   auto session = OpenSession(arguments);
   if (!session.ok()) return FailWith(session.status());
   const base::Status sure = Confirm(arguments, "Delete " + WordFor(kind) + " " + Printable(name) +
-                                                   "? Steps that need it fail from then on.");
+                                                   "? Steps do without it from then on.");
   if (!sure.ok()) return FailWith(sure);
   const base::Status deleted = session->api->DeleteKeys(kind, name);
   if (!deleted.ok()) return FailWith(deleted);
